@@ -1,0 +1,64 @@
+"""The scrubber as its users see it: one object, built once, safe to share between threads."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .keys import KeyClassifier
+from .patterns import split_custom
+from .text import Mode, TextScrubber
+from .walk import Removal, Walk
+
+KINDS: Final = frozenset(
+    "event transaction log metric span session check_in feedback breadcrumb headers".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scrubbed:
+    """A payload that may leave, and where something was taken out of it."""
+
+    payload: Any
+    removed: tuple[Removal, ...]
+
+
+class Scrubber:
+    """Remove everything sensitive from payloads.
+
+    Args:
+        extra_keys: words or phrases that are sensitive as keys; ``re:...`` is a pattern for values.
+        allow_keys: words or phrases that are harmless as keys.
+
+    Raises:
+        ValueError: an entry is not usable; the message says why and shows a right one.
+    """
+
+    def __init__(self, extra_keys: Iterable[str] = (), allow_keys: Iterable[str] = ()) -> None:
+        words, patterns = split_custom(extra_keys)
+        allowed, _ = split_custom(allow_keys)
+        self._keys = KeyClassifier(words, allowed)
+        self._text = TextScrubber(self._keys, patterns)
+
+    def scrub(self, payload: Any, kind: str = "event") -> Scrubbed:
+        """Return a scrubbed copy; the payload itself is never changed."""
+        walk = Walk(self._keys, self._text)
+        out = walk.run(payload, kind)
+        return Scrubbed(out, tuple(dict.fromkeys(walk.removed)))
+
+    def scrub_text(self, text: str) -> str:
+        """Return the text without anything sensitive."""
+        return self._text.scrub(text, Mode.TEXT, [])
+
+
+_DEFAULT: Final = Scrubber()
+
+
+def scrub_event(event: dict[str, Any]) -> dict[str, Any]:
+    """Scrub an event with the built-in rules."""
+    payload: dict[str, Any] = _DEFAULT.scrub(event).payload
+    return payload
+
+
+def scrub_text(text: str) -> str:
+    """Scrub a string with the built-in rules."""
+    return _DEFAULT.scrub_text(text)

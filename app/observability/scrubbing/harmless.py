@@ -1,0 +1,98 @@
+"""Values that give nothing away even under a telling key: masks, placeholders, concepts, reprs of objects."""
+
+import re
+from typing import Final
+
+from .keys import KeyClass
+
+_WORDS: Final = frozenset("""
+    none null nil undefined nan true false yes no on off missing required optional expired invalid valid empty unset
+    set present absent not field redacted filtered hidden masked removed secret_removed scrubbed unknown n/a na - -- ?
+    string str int bool integer number object array any bytes float uuid dict list type default disabled enabled
+    bearer basic digest token refresh access password email refused denied failed error changed updated created sent
+    must should is was are has have had does did do can cannot could would will be been being the a an this that
+    it its of to in for from with without by at and or but if when while because than then
+    too may might wrong incorrect mismatch mismatched exceeded exceeds revoked rotated reset verification verified rejected accepted
+    unauthorized forbidden unauthenticated authenticated anonymous guest user active inactive pending ok success
+    found unsupported malformed provided supplied given here see your my our their his her you we they no_value
+    length minimum maximum min max between least most characters character letters digits symbols
+    needs need cannot can't don't doesn't isn't wasn't hasn't won't didn't
+    read write admin openid profile offline_access only
+    validation lookup header cookie api key secret session auth csrf cache
+    signature authorization already never still now again yet
+    fetched loaded parsed refreshed stored skipped ignored generated issued received accepted deleted retrieved obtained
+""".split())
+_PLACEHOLDER: Final = re.compile(
+    r"""^(?:
+        \$\{[^}]*\}?|\{\{.*|\$\{\{.*|\$[A-Za-z_]\w*|\$\d{1,3}|%s|%\(\w+\)s|%\{[^}]*\}|:\w+|\?|\{[\w.!:]*\}|@\w{1,30}
+        |<[\w \-./]{1,40}>|\[[A-Z_ \-]{3,40}\]|\[Filtered.*|\[Truncated.*
+        |os\.(?:environ|getenv).*|env\(.*|getenv\(.*|process\.env\.\w+|settings\.[\w.]+|config[.\[].*|self\.[\w.]+
+        |secrets\.[\w.]+|(?:str|int|bool|bytes|dict|list|Optional|Annotated|SecretStr|Union)\b[\[\]\w|\s.,=()]*
+        |(?:Secret(?:Str|Bytes)|SecretValue|Secret)\((?:b?['"]\**['"])?\)?
+        |(?:changeme|change_me|your[-_ ].*|example|placeholder|todo|tbd|xxx+)
+    )$""",
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+_OBJECT: Final = re.compile(
+    r"^(?:<(?:class|function|bound method|module|built-in|coroutine|Task|Future|generator|async_generator|property)\b.*"
+    r"|<[\w.<>\[\], ]+ (?:object )?at 0x[0-9a-fA-F]+.*>?|<[A-Z]\w*(?:\.\w+)*(?:[ :]\d+)?>|<[\w.]+ [\w.]+: .*>"
+    r"|functools\.partial\(.*|[A-Z]\w*(?:\.\w+)*\(\)|[A-Z]\w*\.[A-Z_]+|[\w.]+\[[\w.\[\], ]+\]|PydanticUndefined\w*|Ellipsis|\.\.\.)$",
+    re.DOTALL,
+)
+_MASK: Final = re.compile(r"[*•●·∗]{2,}|(?<![A-Za-z])[xX]{3,}(?![A-Za-z])|…|\.{3,}|#{3,}|█")
+_SIMPLE: Final = re.compile(r"^[a-zA-Z]+(?:[-_. ][a-zA-Z]+){0,4}$")
+_CODE: Final = re.compile(r"^\d{3,10}$|^\d{3}[- ]\d{3}$|^(?=.*\d)[A-Za-z0-9]{4,10}$")
+_DATE: Final = re.compile(r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?$")
+_PATHLIKE: Final = re.compile(r"^(?:https?://|/|\./|[A-Za-z]:\\|[\w\-.]+/[\w\-./]*$)")
+_HOST: Final = re.compile(
+    r"^(?:\d{1,3}(?:\.\d{1,3}){3}|\[?[0-9a-fA-F:]*:[0-9a-fA-F:]+\]?|[\w\-]+(?:\.[\w\-]+)*)(?::\d{1,5})?$"
+)
+_UUID: Final = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.IGNORECASE)
+
+
+def is_masked(value: str) -> bool:
+    """True if somebody already masked the value and what is left is too short to matter."""
+    found = _MASK.search(value)
+    if not found:
+        return False
+    rest = len(_MASK.sub("", value))
+    return rest <= 12 and rest <= max(4, (found.end() - found.start()) * 3)
+
+
+def is_word(value: str) -> bool:
+    """True for a word of plain English that says something about a secret and cannot be one."""
+    return value.lower().strip(".,;:!?'\"()[]") in _WORDS
+
+
+def is_harmless(value: str, kind: KeyClass) -> bool:
+    """True if the value may stay although its key is of this kind."""
+    value = value.strip()
+    if not value or value.lower() in _WORDS or value.startswith("[Filtered"):
+        return True
+    if len(value) < 200 and (_PLACEHOLDER.match(value) or is_masked(value)):
+        return True
+    if value[0] in "<fPE.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" and _OBJECT.match(value[:400]):
+        return True
+    if kind is KeyClass.WEAK:
+        return not looks_opaque(value)
+    if kind is KeyClass.CODE:
+        return not _CODE.match(value)
+    if kind is KeyClass.PLACE:
+        if _HOST.match(value) and not value.isdigit():
+            return True
+        return not any(c.isdigit() for c in value) or value.startswith(("0x", "http", "tcp:", "/"))
+    return False
+
+
+def looks_opaque(value: str) -> bool:
+    """True for what reads like a credential and not like a word, number, date, path, identifier or UUID."""
+    if len(value) < 6 or value.isdigit() or _DATE.match(value):
+        return False
+    if _SIMPLE.match(value):
+        mixed = not (value.islower() or value.isupper() or value.istitle())
+        return len(value) >= 16 and mixed and not ("_" in value or " " in value or "." in value or "-" in value)
+    if _PATHLIKE.match(value) or _UUID.match(value):
+        return False
+    if value[0] in "<{[(":
+        return False
+    return any(c.isdigit() for c in value) or (not value.isalnum() and " " not in value and len(value) >= 8)

@@ -1,0 +1,281 @@
+"""The key=value engine: finds ``name <separator> value`` in any text and decides by the name.
+
+One mechanism covers JSON (nested, escaped, truncated), reprs of models, dataclasses, dicts and bytes, forms, queries,
+fragments, YAML, INI, environment dumps, log lines, connection strings, headers, cookies and command lines. It walks
+from separator to separator, reads the name backwards and the value forwards; linear in the text.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from .harmless import is_harmless, is_word, looks_opaque
+from .keys import KeyClass
+
+SEPARATOR: Final = re.compile(
+    r"""[=:]|(?<=["'`]),|(?<=["'`]\)),|->|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&quot;),""", re.VERBOSE
+)
+# Reads a name backwards: the text is reversed, so are the entities in here.
+_NAME: Final = re.compile(
+    r"""[ \t]{0,12}(?:;touq&|[\"'`\\\])*]){0,10}([\w.$%\-]{1,64})(?:[ ]([\w\-]{1,20}))?(?:[ ]([\w\-]{1,20}))?""", re.VERBOSE
+)
+_OPEN: Final = re.compile(
+    r"""=?>?[ \t]{0,20}(?:</?\w{1,12}>[ \t]{0,3}){0,3}\*{0,2}[ ]?(?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:(\\*)(["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
+    re.VERBOSE,
+)
+_BARE: Final = re.compile(r"[^\s<>\"`\x00]{1,8192}")
+_CUT: Final = re.compile(
+    r"""[&;,|)\]}](?=\s|$|["'`\])}]|[\w.\-\[\]%]{1,40}["']?\s?[=:])|&(?=[\w%.\-\[\]]+=)|&quot;|\\+["'nrt]|'(?=[,;)\]}\s:&]|$)|%(?:25)*26|\x1b"""
+)
+_SCHEME: Final = re.compile(r"(?:bearer|basic|token|digest|negotiate|apikey|api-key|jwt|hawk|oauth|hmac|signature|aws4-hmac-sha256|key|bot|pop|dpop)\s+", re.IGNORECASE)
+_REST_OF_LINE: Final = re.compile(r"[^\r\n\"'`<>\\]{1,8192}")
+_NEXT_LINE: Final = re.compile(r"[ \t]{0,8}(?:[|>][-+]?)?[ \t]{0,8}(?:\r?\n)[ \t]{0,16}")
+_BLOCK: Final = re.compile(r"[ \t]{0,8}[|>][-+]?[ \t]*\r?\n((?:[ \t]+[^\r\n]*(?:\r?\n|$)){1,80})")
+_NAME_FIELDS: Final = frozenset("name key field header param parameter loc column attribute variable label property id for k".split())
+_VALUE_FIELDS: Final = frozenset("value val v input input_value content data text old new default current stringvalue".split())
+_QUOTED_ITEM: Final = re.compile(r"""["']([^"'\\]{1,80})["']""")
+_PASSPHRASE: Final = re.compile(r"[a-z]{3,12}(?:[ \-][a-z]{3,12}){2,23}(?=\s*(?:$|[\r\n\"']))")
+_COUNT_TAIL: Final = re.compile(r"\d{1,4}(?: (?:of|attempts?|more|left|chars?|characters?|items?|days?|hours?|minutes?|seconds?|times)\b|/\d)")
+_PENDING_CHARS: Final = 240
+
+
+class Span(NamedTuple):
+    """A piece of text that must go."""
+
+    start: int
+    end: int
+    rule: str
+
+
+Classify = Callable[[str], KeyClass]
+
+
+def find_pairs(text: str, classify: Classify, is_url: bool = False) -> list[Span]:
+    """Spans of the values whose names are telling, in order and without overlap."""
+    spans: list[Span] = []
+    reverse = ""
+    size = len(text)
+    done = 0
+    pending = KeyClass.NONE
+    pending_end = -1
+    for match in SEPARATOR.finditer(text):
+        at = match.start()
+        if at < done:
+            continue
+        if not reverse:
+            reverse = text[::-1]
+        named = _NAME.match(reverse, size - at)
+        if not named:
+            continue
+        name = named.group(1)[::-1]
+        end = match.end()
+        kind = classify(name)
+        if kind is KeyClass.NONE:
+            before = named.group(2)
+            if before and name.isalpha():
+                words = before[::-1] + " " + name
+                kind = classify(words)
+                if kind is KeyClass.NONE and named.group(3):
+                    kind = classify(named.group(3)[::-1] + " " + words)
+        if kind is KeyClass.NONE:
+            low = name.lower()
+            if low in _NAME_FIELDS:
+                told = _named_kind(text, end, classify)
+                if told is not KeyClass.NONE:
+                    pending, pending_end = told, end + _PENDING_CHARS
+                continue
+            if low in _VALUE_FIELDS:
+                if low == "input_value":
+                    kind = _pydantic_field(text, at, classify)
+                elif pending is not KeyClass.NONE and at <= pending_end:
+                    kind = pending
+                pending = KeyClass.NONE
+            if kind is KeyClass.NONE:
+                if is_url and low in _URL_NAMES and match.group()[0] != ",":
+                    kind = KeyClass.WEAK
+                else:
+                    continue
+        span = _read_value(text, end, match.group(), kind, name)
+        if span:
+            spans.append(span)
+            done = span.end
+    return spans
+
+
+_URL_NAMES: Final = frozenset("code key invite sig ticket k t h hash state assertion samlresponse".split())
+
+
+def _named_kind(text: str, at: int, classify: Classify) -> KeyClass:
+    kind = KeyClass.NONE
+    for item in _QUOTED_ITEM.finditer(text, at, min(len(text), at + 100)):
+        kind = classify(item.group(1))
+        if text[at : item.start()].strip(" ([") == "":
+            break
+        if kind is not KeyClass.NONE:
+            break
+    else:
+        bare = re.compile(r"\s{0,3}([\w.\-]{2,60})").match(text, at)
+        if bare:
+            return classify(bare.group(1))
+    first = text[at : at + 4].strip()[:1]
+    if first in ("(", "["):
+        return kind
+    item = _QUOTED_ITEM.match(text, at + len(text[at : at + 4]) - len(text[at : at + 4].lstrip()))
+    return classify(item.group(1)) if item else KeyClass.NONE
+
+
+def _pydantic_field(text: str, at: int, classify: Classify) -> KeyClass:
+    line = text.rfind("\n  ", 0, at)
+    if line < 0:
+        return KeyClass.NONE
+    field_start = text.rfind("\n", 0, line) + 1
+    return classify(text[field_start:line].strip().rpartition(".")[2])
+
+
+def _read_value(text: str, at: int, separator: str, kind: KeyClass, name: str) -> Span | None:
+    opened = _OPEN.match(text, at)
+    start = opened.end() if opened else at
+    if start >= len(text):
+        return None
+    rule = "" if kind is not KeyClass.PERSONAL and kind is not KeyClass.PLACE else ""
+    if opened and opened.group(2):
+        end = _closing(text, start, opened.group(1) + opened.group(2))
+        return _judge_quoted(text, start, end, kind, rule, separator)
+    if opened and (opened.group(3) or opened.group(4)):
+        closer = opened.group(3) or opened.group(4)
+        end = text.find(closer, start)
+        return _judge_quoted(text, start, len(text) if end < 0 else end, kind, rule, separator)
+    if separator == ",":
+        return None
+    char = text[start]
+    if char in "{[(":
+        return _read_container(text, start, kind)
+    if char in "\r\n|>":
+        return _read_block(text, at, kind) if separator == ":" else None
+    return _read_bare(text, start, separator, kind, name)
+
+
+def _closing(text: str, start: int, closer: str) -> int:
+    """Where the quoted value ends; a quote with more backslashes before it is part of the value."""
+    depth = len(closer) - 1
+    i = start
+    limit = min(len(text), start + 16384)
+    while True:
+        i = text.find(closer, i, limit)
+        if i < 0:
+            return limit
+        j = i
+        while j > start and text[j - 1] == "\\":
+            j -= 1
+        slashes = i - j + depth
+        if depth == 0 and (i - j) % 2 == 1:
+            i += 1
+            continue
+        if depth and slashes > depth:
+            i += 1
+            continue
+        return i
+
+
+def _judge_quoted(text: str, start: int, end: int, kind: KeyClass, rule: str, separator: str) -> Span | None:
+    value = text[start:end]
+    if is_harmless(value, kind):
+        return None
+    if separator == ",":
+        # Two names in a row are a list of names, not a name and its value.
+        if value.isidentifier() and value.islower() and ("_" in value or is_word(value) or kind is not KeyClass.SECRET):
+            return None
+        if text[end : end + 2].strip(" ").startswith(","):
+            return None if not looks_opaque(value) else Span(start, end, rule)
+    if kind is KeyClass.SECRET and " " in value and _is_sentence(value):
+        return None
+    return Span(start, end, rule)
+
+
+def _is_sentence(value: str) -> bool:
+    words = value.split()
+    if len(words) < 2 or any(any(c.isdigit() for c in w) and not w.isdigit() for w in words):
+        return False
+    return sum(1 for word in words if is_word(word)) * 2 >= len(words) or is_word(words[0]) and len(words) > 2
+
+
+def _read_container(text: str, start: int, kind: KeyClass) -> Span | None:
+    if kind is not KeyClass.SECRET:
+        return None
+    stack = 0
+    limit = min(len(text), start + 4096)
+    for i in range(start, limit):
+        char = text[i]
+        if char in "{[(":
+            stack += 1
+        elif char in "}])":
+            stack -= 1
+            if not stack:
+                inner = text[start + 1 : i]
+                if not any(q in inner for q in "\"'") and not looks_opaque(inner):
+                    return None
+                if any(not is_harmless(item, KeyClass.WEAK) for item in re.findall(r"""["']([^"']*)["']""", inner)):
+                    return Span(start, i + 1, "")
+                return None
+    return Span(start, limit, "") if any(q in text[start:limit] for q in "\"'") else None
+
+
+def _read_block(text: str, at: int, kind: KeyClass) -> Span | None:
+    block = _BLOCK.match(text, at)
+    if block and kind is KeyClass.SECRET:
+        return Span(block.start(1), block.end(1), "")
+    line = _NEXT_LINE.match(text, at)
+    if not line:
+        return None
+    bare = _BARE.match(text, line.end())
+    if not bare or bare.group()[-1] in ":=" or "=" in bare.group() or not looks_opaque(bare.group()):
+        return None
+    return Span(bare.start(), bare.end(), "")
+
+
+def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str) -> Span | None:
+    low = name.lower()
+    if "cookie" in low or "authorization" in low or "authorisation" in low:
+        rest = _REST_OF_LINE.match(text, start)
+        if rest and ("cookie" in low and "=" in rest.group()[:200] or _SCHEME.match(rest.group())):
+            return None if is_harmless(rest.group(), kind) else Span(start, rest.end(), "")
+    scheme = _SCHEME.match(text, start)
+    if scheme and kind is not KeyClass.PERSONAL:
+        value = _BARE.match(text, scheme.end())
+        if value and looks_opaque(value.group().strip("'\",;")):
+            start = scheme.end()
+    bare = _BARE.match(text, start)
+    if not bare:
+        return None
+    value = bare.group()
+    cut = _CUT.search(value, 1) if len(value) > 1 else None
+    if cut:
+        value = value[: cut.start()]
+    value = value.rstrip(".,;:!?)]}'\"") or value
+    end = start + len(value)
+    if kind is KeyClass.PERSONAL or kind is KeyClass.PLACE:
+        end = _extend_personal(text, start, end, separator)
+        value = text[start:end]
+    if is_harmless(value, kind) or (separator == ":" and is_word(value)):
+        return None
+    if separator in ":=" and kind is KeyClass.SECRET and value.isalpha() and value.islower():
+        phrase = _PASSPHRASE.match(text, start)
+        if phrase and not any(is_word(word) for word in phrase.group().split()):
+            return Span(start, phrase.end(), "")
+        following = text[end : end + 24].split()
+        if separator == ":" and following and end < len(text) and text[end] == " " and is_word(following[0]):
+            return None
+    if value.isdigit() and _COUNT_TAIL.match(text, start):
+        return None
+    return Span(start, end, "")
+
+
+_TO_DELIMITER: Final = re.compile(r"(?: [^\s,;&|\"'<>()\[\]{}=:]{1,24}(?![=:\w])){1,5}(?=\s*(?:$|[,;&|\"'<>)\]}\r\n]))")
+
+
+def _extend_personal(text: str, start: int, end: int, separator: str) -> int:
+    """Names and addresses have blanks: take the words up to the next delimiter."""
+    if separator not in ":=":
+        return end
+    more = _TO_DELIMITER.match(text, end)
+    return more.end() if more else end
