@@ -1,0 +1,21 @@
+"""The answer to an unhandled error when the service has no handler of its own: JSON, or a page for browsers."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from .capture import capture_error
+from .pages import render, wants_html
+from .state import current_flow
+
+MECHANISM = "fastapi"
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Answer 500 with the id of the event that stands for this failure, for the feedback dialog and for support."""
+    flow = current_flow()
+    event_id = flow.failure_id if flow is not None else None
+    if event_id is None and flow is not None and not flow.is_quiet:  # a mounted application answers first
+        event_id = flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM)
+    if wants_html(request.scope):
+        return render("error.html", 500, event_id=event_id)
+    return JSONResponse({"detail": "Internal Server Error", "event_id": event_id}, status_code=500)

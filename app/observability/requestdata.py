@@ -1,0 +1,131 @@
+"""Turns what a flow kept, undecoded, into the request data of an event that is really going out.
+
+Cookies and uploads never leave; headers only from an allow-list; body, query and path parameters on error events
+only, and the scrubber sees all of it afterwards.
+"""
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl
+
+from .request import MAX_BODY_BYTES, HttpFlow
+from .state import Flow, current_flow
+from .types import AsgiScope, Event, Hint
+
+HEADERS = frozenset(
+    {
+        "accept",
+        "accept-language",
+        "cache-control",
+        "content-length",
+        "content-type",
+        "host",
+        "origin",
+        "referer",
+        "sec-ch-ua",
+        "sec-ch-ua-mobile",
+        "sec-ch-ua-platform",
+        "sec-fetch-mode",
+        "sec-fetch-site",
+        "upgrade",
+        "user-agent",
+        "x-forwarded-proto",
+        "x-railway-edge",
+        "x-railway-request-id",
+        "x-request-id",
+    }
+)
+MAX_HEADER_CHARS = 1024
+MAX_QUERY_CHARS = 2048
+
+
+class RequestEnricher:
+    """Names the transaction by its route template and adds request data from the current flow."""
+
+    def __init__(self, *, send_email: bool) -> None:
+        self.send_email = send_email
+
+    def __call__(self, event: Event, hint: Hint) -> Event:
+        """Add what is missing; what the application set itself stays."""
+        flow = current_flow()
+        if flow is not None:
+            route = flow.template() if hasattr(flow, "template") else flow.route
+            if not event.get("transaction"):
+                event["transaction"] = route or "unmatched"
+                event["transaction_info"] = {"source": "route"}
+            event.setdefault("request", request_data(flow))
+            path_params = (flow.inner or flow.asgi).get("path_params")
+            if path_params:
+                described = {str(name): str(value) for name, value in path_params.items()}
+                event.setdefault("contexts", {}).setdefault("path_params", described)
+            self._tag(event, flow)
+        user = event.get("user")
+        if isinstance(user, dict):
+            event["user"] = self._person(user)
+        return event
+
+    @staticmethod
+    def _tag(event: Event, flow: Flow) -> None:
+        tags = event.setdefault("tags", {})
+        if isinstance(tags, dict):
+            if flow.user is not None and flow.user.tier:
+                tags.setdefault("user.tier", flow.user.tier)
+            for name, value in flow.asgi["headers"]:
+                if name == b"x-railway-request-id":
+                    tags.setdefault("railway.request_id", value.decode("latin-1")[:64])
+        if flow.user is not None:
+            event.setdefault("user", {"id": flow.user.id})
+
+    def _person(self, user: dict[str, Any]) -> dict[str, Any]:
+        """Only the id, and the e-mail where settings allow it; never address, name or IP."""
+        kept = ("id", "email") if self.send_email else ("id",)
+        return {key: user[key] for key in kept if user.get(key) is not None}
+
+
+def request_data(flow: Flow) -> dict[str, Any]:
+    """Sentry's request interface for an HTTP request or a WebSocket handshake."""
+    scope = flow.asgi
+    headers = allowed_headers(scope)
+    host = headers.get("host") or ":".join(str(part) for part in scope.get("server") or ("unknown",))
+    scheme = scope.get("scheme", "http")
+    data: dict[str, Any] = {
+        "method": scope.get("method", "GET"),
+        "url": f"{scheme}://{host}{scope['path']}",
+        "headers": headers,
+    }
+    query = scope.get("query_string", b"")
+    if query:
+        data["query_string"] = query.decode("latin-1")[:MAX_QUERY_CHARS]
+    if isinstance(flow, HttpFlow) and flow.body:
+        data["data"] = body_data(bytes(flow.body), headers.get("content-type", ""))
+    return data
+
+
+def allowed_headers(scope: AsgiScope) -> dict[str, str]:
+    """Decode the headers that may leave; `authorization`, `cookie` and all unknown ones are not among them."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1").lower()
+        if name in HEADERS:
+            headers[name] = raw_value.decode("latin-1")[:MAX_HEADER_CHARS]
+    return headers
+
+
+def body_data(body: bytes, content_type: str) -> Any:
+    """Parse the kept part of a body: JSON and forms by field, text as text, everything else by size only."""
+    kind = content_type.partition(";")[0].strip().lower()
+    is_cut = len(body) > MAX_BODY_BYTES
+    body = body[:MAX_BODY_BYTES]
+    if kind == "multipart/form-data":
+        return "[multipart form, not sent]"
+    text = body.decode("utf-8", "replace")
+    if kind == "application/json" or kind.endswith("+json"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text + (" [cut]" if is_cut else "")
+    if kind == "application/x-www-form-urlencoded":
+        return dict(parse_qsl(text, keep_blank_values=True))
+    if kind.startswith("text/") or not kind:
+        return text + (" [cut]" if is_cut else "")
+    return f"[{kind or 'body'}, {len(body)} bytes, not sent]"

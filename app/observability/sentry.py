@@ -1,0 +1,285 @@
+"""`init_sentry()`: the one call that wires everything, and the only caller of `sentry_sdk.init`.
+
+Thread-safe; calling it twice is harmless, the last call wins. In OFF mode the SDK is not touched at all.
+"""
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import sentry_sdk
+from fastapi import FastAPI
+from sentry_sdk import Scope
+from sentry_sdk.integrations import Integration
+from sentry_sdk.integrations.atexit import AtexitIntegration
+from sentry_sdk.integrations.excepthook import ExcepthookIntegration
+from sentry_sdk.integrations.httpx import HttpxIntegration
+from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
+from sentry_sdk.integrations.threading import ThreadingIntegration
+from sentry_sdk.transport import Transport
+
+from .capture import ExceptionEnricher
+from .counters import Counters
+from .database import SqlalchemyIntegration, tag_database_failure, watch_engine
+from .installation import installation_of
+from .lifespan import LifespanInstrumentation
+from .logged import hold_logged
+from .pipeline import Pipeline
+from .recording import RecordingTransport
+from .request import HttpOptions
+from .requestdata import RequestEnricher
+from .routes import OVERVIEW_PATH, STATUS_PATH, TEST_PATH, ObservabilityRoute, Pages
+from .routing import RouteTable
+from .scrubbing import Scrubber
+from .settings import Mode, ObservabilitySettings
+from .state import current_flow
+from .tracing import Sampler
+from .user import TIER_TAG, Identify
+from .version import PACKAGE
+from .websocket import WebSocketInstrumentation, WebSocketOptions
+
+logger = logging.getLogger(__name__)
+_init_lock = threading.Lock()
+
+MAX_BREADCRUMBS = 50
+MAX_VALUE_CHARS = 16_384
+
+
+class FastApiIntegration(Integration):
+    """Ours, under the SDK's name; `init_sentry` does the work, nothing is patched."""
+
+    identifier = "fastapi"
+
+    @staticmethod
+    def setup_once() -> None:
+        """Patch nothing: the instrumentation is middleware of one application."""
+
+
+class WebSocketIntegration(Integration):
+    """Names the WebSocket instrumentation in `sdk.integrations`; nothing is patched."""
+
+    identifier = "websocket"
+
+    @staticmethod
+    def setup_once() -> None:
+        """Patch nothing: the instrumentation is middleware of one application."""
+
+
+class Observability:
+    """What `init_sentry` returns: the mode, what became of everything, and a way to wait for delivery."""
+
+    def __init__(self, settings: ObservabilitySettings) -> None:
+        self.settings = settings
+        self.counters = Counters()
+        self.transport: Transport | None = None
+        self.pipeline: Pipeline | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """OFF, LOCAL or LIVE."""
+        return self.settings.mode
+
+    def sample_rate(self) -> float:
+        """The rate in force: the set rate, capped by the month's span budget."""
+        return self.settings.traces_sample_rate
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Block until everything captured was sent, at most `timeout_s` seconds; never call it on the loop."""
+        if self.mode is not Mode.OFF:
+            sentry_sdk.flush(timeout=self.settings.flush_timeout_s if timeout_s is None else timeout_s)
+
+    def status(self) -> dict[str, Any]:
+        """JSON-able state: mode, names, sample rates, and the fate of everything by category."""
+        settings = self.settings
+        status: dict[str, Any] = {
+            "mode": str(self.mode),
+            "environment": settings.environment,
+            "release": settings.release,
+            "traces_sample_rate": settings.traces_sample_rate,
+            "effective_sample_rate": self.sample_rate(),
+            "summary": SUMMARIES[self.mode],
+            "counters": self.counters.snapshot(),
+            "hook_failures": self.pipeline.hook_failures if self.pipeline else 0,
+        }
+        delivery = getattr(self.transport, "status", None)
+        if delivery is not None:
+            status["delivery"] = delivery()
+        return status
+
+
+SUMMARIES = {
+    Mode.OFF: "Off: nothing is instrumented and nothing is sent.",
+    Mode.LOCAL: "Local: the whole pipeline runs, envelopes stay in memory, nothing leaves the process.",
+    Mode.LIVE: "Live: envelopes are sent to Sentry.",
+}
+
+
+def init_sentry(
+    app: FastAPI | None = None,
+    *,
+    settings: ObservabilitySettings | None = None,
+    engine: Any = None,
+    identify: Identify | None = None,
+) -> Observability:
+    """Wire error, performance and user reporting into the application, straight after `FastAPI()`.
+
+    Args:
+        app: The application; without one only the SDK is set up, for scripts and workers.
+        settings: Default: read from SENTRY_* variables.
+        engine: The SQLAlchemy engine (sync or async), or several; lets refused connections and an exhausted pool be
+            seen even where the application swallows them.
+        identify: Called once a request or WebSocket connection with Starlette's `HTTPConnection`; returns a
+            `UserContext` or None, directly or as an awaitable. `identify_user()` does the same from inside.
+
+    Returns:
+        A handle with `mode`, `status()` and `flush()`.
+
+    Raises:
+        ObservabilityConfigError: Settings are wrong; the message lists every fault.
+        RuntimeError: The application already serves.
+    """
+    with _init_lock:
+        handle = Observability(settings if settings is not None else ObservabilitySettings())
+        if app is not None and handle.mode is not Mode.OFF:
+            installation_of(app)  # refuses before anything was started
+        if handle.mode is not Mode.OFF:
+            _start(handle)
+            for each in _engines(engine):
+                watch_engine(each)
+        if app is not None:
+            _install(app, handle, identify)
+        logger.info(
+            "Sentry %s: environment %s, release %s, traces %s",
+            handle.mode,
+            handle.settings.environment,
+            handle.settings.release,
+            handle.settings.traces_sample_rate,
+        )
+        return handle
+
+
+def _engines(engine: Any) -> Iterable[Any]:
+    if engine is None:
+        return ()
+    return engine if isinstance(engine, list | tuple | set) else (engine,)
+
+
+def _start(handle: Observability) -> None:
+    settings = handle.settings
+    pipeline = handle.pipeline = Pipeline(
+        scrubber=Scrubber(extra_keys=settings.scrub_keys, allow_keys=settings.scrub_allow),
+        counters=handle.counters,
+        enrichers=(
+            hold_logged,
+            ExceptionEnricher(with_locals=settings.includes_locals),
+            RequestEnricher(send_email=settings.send_email),
+            tag_database_failure,
+        ),
+        attributes=_user_attributes,
+    )
+    handle.transport = _make_transport(handle, pipeline)
+    for name in (__package__ or __name__, "uvicorn.error"):
+        ignore_logger(name)
+    sentry_sdk.init(
+        # LOCAL passes "", or the SDK would take SENTRY_DSN and SENTRY_SPOTLIGHT from the environment
+        dsn=settings.dsn if handle.mode is Mode.LIVE else "",
+        spotlight=False,
+        transport=handle.transport,
+        environment=settings.environment,
+        release=settings.release,
+        # a host name may be a person's; a replica's id is not
+        server_name=os.environ.get("RAILWAY_REPLICA_ID") or PACKAGE,
+        # an explicit list: the defaults add argv, and auto-enabling would patch Starlette and asyncpg
+        default_integrations=False,
+        auto_enabling_integrations=False,
+        integrations=[
+            FastApiIntegration(),
+            WebSocketIntegration(),
+            SqlalchemyIntegration(slow_query_ms=settings.slow_query_ms),
+            HttpxIntegration(),  # spans of external calls
+            LoggingIntegration(),  # breadcrumbs from INFO, events from ERROR
+            ExcepthookIntegration(),  # crashes of scripts
+            ThreadingIntegration(propagate_scope=True),  # crashes of threads, with their request's user
+            AtexitIntegration(callback=lambda pending, timeout: None),  # flush of scripts, without a word on stderr
+        ],
+        before_send=pipeline.before_send,  # type: ignore[arg-type]  # the SDK's own TypedDicts
+        before_send_transaction=pipeline.before_send_transaction,  # type: ignore[arg-type]
+        before_send_log=pipeline.before_send_log,  # type: ignore[arg-type]
+        before_send_metric=pipeline.before_send_metric,  # type: ignore[arg-type]
+        traces_sampler=lambda context: handle.sample_rate(),  # an incoming decision never raises our rate
+        trace_propagation_targets=trace_targets(settings.trace_targets),
+        include_local_variables=False,  # capture.py reads those of in-app frames
+        include_source_context=False,
+        max_request_body_size="never",  # requestdata.py keeps what the application itself reads
+        max_breadcrumbs=MAX_BREADCRUMBS,
+        max_value_length=MAX_VALUE_CHARS,
+        shutdown_timeout=settings.flush_timeout_s,
+        send_client_reports=False,  # the transport sends its own, with every fate
+        auto_session_tracking=False,
+        enable_backpressure_handling=False,  # the budget decides, without a thread of its own
+        enable_logs=settings.enable_logs,
+    )
+
+
+def _make_transport(handle: Observability, pipeline: Pipeline) -> Transport:
+    settings = handle.settings
+    if handle.mode is Mode.LOCAL:
+        return RecordingTransport(gate=pipeline.gate, counters=handle.counters)
+    from .delivery import DeliveryTransport  # not needed, and no thread, unless LIVE
+
+    return DeliveryTransport(
+        str(settings.dsn),
+        gate=pipeline.gate,
+        counters=handle.counters,
+        spool_dir=settings.spool_dir,
+        flush_timeout_s=settings.flush_timeout_s,
+    )
+
+
+def trace_targets(hosts: Iterable[str]) -> list[str]:
+    """Patterns for `trace_propagation_targets`: exactly these hosts, on any port; none means no trace headers."""
+    return [rf"^https?://{re.escape(host.lower())}(:\d+)?(/|\?|#|$)" for host in hosts]
+
+
+def _user_attributes() -> dict[str, str]:
+    flow = current_flow()
+    user = flow.user if flow is not None else None
+    if user is None:
+        return {}
+    return {"user.id": user.id, **({TIER_TAG: user.tier} if user.tier else {})}
+
+
+def _install(app: FastAPI, handle: Observability, identify: Identify | None) -> None:
+    pages = Pages(handle)
+    route = ObservabilityRoute(pages.endpoints())
+    if handle.mode is Mode.OFF:
+        app.router.routes.insert(0, route)
+        return
+    installation = installation_of(app)
+    installation.set_route(route)
+    installation.identify = identify
+    base = Scope.get_isolation_scope()
+    routes = RouteTable(app.router.routes)
+    sampler = Sampler(handle.sample_rate)
+    quiet = {TEST_PATH, OVERVIEW_PATH, STATUS_PATH, *handle.settings.health_paths}
+
+    def fresh_isolation() -> Scope:
+        """A request's own scope: tags set at import stay, users and breadcrumbs of start-up do not."""
+        scope = base.fork()
+        scope.set_user(None)
+        scope.clear_breadcrumbs()
+        return scope
+
+    installation.options = HttpOptions(
+        routes=routes,
+        sampler=sampler,
+        quiet_paths=frozenset(quiet),
+        slow_request_ms=handle.settings.slow_request_ms,
+        base=fresh_isolation,
+        answers={TEST_PATH: pages.answer_test},
+    )
+    installation.websocket = WebSocketInstrumentation(WebSocketOptions(routes, sampler, fresh_isolation))
+    installation.lifespan = LifespanInstrumentation(handle.flush)
