@@ -52,7 +52,7 @@ bench-full: $(VENV)/.requirements-dev ## measure it with every variant and round
 lock: ## pin the requirements again (needs uv; newer versions: make lock ARGS=--upgrade)
 	$(UV_COMPILE) $(ARGS) pyproject.toml --output-file requirements.txt
 	$(UV_COMPILE) $(ARGS) --extra dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt
-	$(UV_COMPILE) $(ARGS) tools/requirements-bugsink.in --output-file tools/requirements-bugsink.txt
+	$(UV_COMPILE) $(ARGS) tools/bugsink/requirements.in --output-file tools/bugsink/requirements.txt
 
 clean: ## remove the virtual environments and what tools left behind
 	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov
