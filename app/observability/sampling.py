@@ -1,4 +1,4 @@
-"""Decides which share of requests is traced. Pure: knows the shape of the SDK's sampling context, not the SDK.
+"""Decides which share of requests is traced. Pure: knows the SDK's sampling context, not the SDK.
 
 Fails towards fewer traces: a rate that is no number in [0, 1] samples nothing.
 """
@@ -13,8 +13,8 @@ TracesSampler: TypeAlias = Callable[[SamplingContext], float]
 def effective_rate(set_rate: float, cap: float, *, parent_sampled: bool | None = None) -> float:
     """Return the rate to sample with, in [0, 1]: the set rate, at most `cap`.
 
-    A parent that was not sampled stops the trace here too; one that was never raises our rate, because callers
-    outside our control would then spend our budget.
+    A parent that was not sampled stops the trace here too; one that was sampled does not raise our rate, or
+    callers outside our control would spend our budget.
     """
     if parent_sampled is False:
         return 0.0
@@ -33,15 +33,12 @@ def make_traces_sampler(
     Args:
         set_rate: the rate ops set.
         span_rate: the rate the budget allows for a set rate (`Budget.span_rate`).
-        is_untraced: true for transactions that are never traced, such as health checks and WebSocket connections.
+        is_untraced: true for transactions that are never traced, such as health checks.
     """
 
     def traces_sampler(context: SamplingContext) -> float:
         if is_untraced is not None and is_untraced(context):
             return 0.0
-        parent_sampled = context.get("parent_sampled")
-        if parent_sampled is False:
-            return 0.0
-        return effective_rate(set_rate, span_rate(set_rate))
+        return effective_rate(set_rate, span_rate(set_rate), parent_sampled=context.get("parent_sampled"))
 
     return traces_sampler

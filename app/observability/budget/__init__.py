@@ -1,0 +1,12 @@
+"""Folding of repeated errors and monthly budgets. Knows nothing of the SDK.
+
+`Budget` judges in memory; `BudgetFile` keeps it across restarts and shares it between the processes of one
+disk; `leases.SharedLeases` (needs SQLAlchemy, so not imported here) shares it between replicas.
+"""
+
+from .core import Budget, Tally, Verdict
+from .folding import OTHERS, FoldKey, Reason, Schedule
+from .forecast import Forecast
+from .ledger import Alarm
+
+__all__ = ["OTHERS", "Alarm", "Budget", "FoldKey", "Forecast", "Reason", "Schedule", "Tally", "Verdict"]

@@ -1,0 +1,405 @@
+"""The month's account: what may be spent by now, who holds how much of it. Pure, not thread-safe.
+
+One ledger is shared by all processes that share a budget: it lives in memory, in the budget file, or as a row
+of the service's database, and whoever holds it alone calls `settle`. Holders tell what they spent since their
+birth and receive what they were granted since then; both only grow, so a settlement that is repeated after a
+lost answer changes nothing. What a holder was granted counts as spent until it gives it back, also over the
+end of a month, so the sum of all events can never exceed the budget.
+
+Errors have three pools: `new` for the first event of a kind, free at any time; `steady` for everything else,
+released evenly over the month; `final` for what must be said at the end (last counts, alarms).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+DAY_S = 86_400.0
+
+
+class Pool(StrEnum):
+    """The separate purses of a month."""
+
+    NEW = "new"
+    STEADY = "steady"
+    FINAL = "final"
+    SPANS = "spans"
+
+
+YOUNG_S = 600.0
+"""Holders younger than this get small grants: many of them at once look like a crash loop."""
+LOST_AFTER_S = 300.0
+"""A holder not heard of for this long, while others were, has ended without goodbye."""
+FORGET_LOST_AFTER_S = 2 * DAY_S
+MAX_LOST = 64
+OUTAGE_S = 60.0
+"""Nobody settled for this long: the store was away, and silence says nothing about a holder."""
+CRASH_LOOP_GRANT_EVERY_S = 3600.0
+BURST = {Pool.STEADY: 0.05, Pool.SPANS: 0.02}
+"""The part of a paced pool that is free on the first of the month."""
+
+Units: TypeAlias = dict[Pool, int]
+ERROR_POOLS = (Pool.NEW, Pool.STEADY, Pool.FINAL)
+
+
+def no_units() -> Units:
+    """Return zero for each pool."""
+    return dict.fromkeys(Pool, 0)
+
+
+def read_units(raw: Any) -> Units:
+    """Read units as JSON keeps them; missing pools are zero."""
+    return {pool: int(raw.get(pool, 0)) for pool in Pool}
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month in UTC; `start` and `end` are seconds since the epoch."""
+
+    name: str
+    start: float
+    end: float
+
+    @classmethod
+    def of(cls, now: float) -> "Month":
+        """Return the month that `now` lies in."""
+        day = datetime.fromtimestamp(now, UTC)
+        start = datetime(day.year, day.month, 1, tzinfo=UTC)
+        end = datetime(day.year + day.month // 12, day.month % 12 + 1, 1, tzinfo=UTC)
+        return cls(f"{day.year:04}-{day.month:02}", start.timestamp(), end.timestamp())
+
+    def elapsed(self, now: float) -> float:
+        """Return the part of the month that is over, in [0, 1]."""
+        return min(max((now - self.start) / (self.end - self.start), 0.0), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The month's budgets; 0 = unlimited. `share` is the part of them that this ledger may hand out."""
+
+    errors: int
+    spans: int
+    share: float = 1.0
+
+    def pools(self) -> Units:
+        """Split the budgets into pools: a fifth of the errors for new kinds, a tenth for the end."""
+        errors = math.floor(self.errors * self.share)
+        new = min(errors, max(1, errors // 5))
+        final = min(errors - new, errors // 10)
+        steady = errors - new - final
+        return {
+            Pool.NEW: new,
+            Pool.STEADY: steady,
+            Pool.FINAL: final,
+            Pool.SPANS: math.floor(self.spans * self.share),
+        }
+
+    def block(self, pool: Pool) -> int:
+        """Return how many units of a pool one process holds ahead of need."""
+        if pool is Pool.FINAL:
+            return 0
+        whole = self.spans if pool is Pool.SPANS else self.errors
+        return max(1, math.floor(whole * self.share) // (1000 if pool is Pool.SPANS else 200))
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A budget crossed 80 % or 100 %: said once a month for each."""
+
+    category: str
+    percent: int
+    month: str
+    spent: int
+    limit: int
+
+
+@dataclass(slots=True)
+class Holder:
+    """One process's account: units since its birth, and what of it belongs to earlier months."""
+
+    born: float
+    seen: float
+    granted: Units = field(default_factory=no_units)
+    spent: Units = field(default_factory=no_units)
+    before: Units = field(default_factory=no_units)
+    demand: float = 0.0
+    volume: int = 0
+    lost: bool = False
+
+    def charged(self, pool: Pool) -> int:
+        """Return what this holder costs the running month: granted counts as spent."""
+        return max(self.granted[pool], self.spent[pool]) - self.before[pool]
+
+    def used(self, pool: Pool) -> int:
+        """Return what was really spent, as far as known; the last of an old month may count in the new one."""
+        return max(0, self.spent[pool] - self.before[pool])
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a holder brings to a settlement."""
+
+    holder: str
+    spent: Units
+    ahead: Units
+    """Units it would like to have in hand ahead of need."""
+    owed: Units
+    """Units for events that wait already."""
+    demand: float = 0.0
+    """Spans a second it would spend at a sample rate of 1."""
+    volume: int = 0
+    """Error occurrences since its birth, reported or not."""
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the month stands, over all holders."""
+
+    month: Month
+    errors: int
+    spans: int
+    demand: float
+    holders: int
+    volume_today: int
+    errors_today: int
+    spans_today: int
+    spans_free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a settlement gives: units since the holder's birth, and the alarms that fell to it."""
+
+    granted: Units
+    alarms: tuple[Alarm, ...]
+    view: View
+
+
+class Ledger:
+    """Hands out a month's budgets, never more than the budget and never faster than the month passes."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self.limits = limits
+        self.month = Month.of(now)
+        self.gone = no_units()
+        """Spent or written off by holders that are no longer listed."""
+        self.holders: dict[str, Holder] = {}
+        self.said: set[str] = set()
+        self.touched = now
+        self.outage_until = 0.0
+        self.crash_loop_grant = 0.0
+        self.day = int(now // DAY_S)
+        self.totals = {"volume": 0, "errors": 0, "spans": 0}
+        self.day_start = dict(self.totals)
+        self._pools = limits.pools()
+
+    def settle(self, request: Request, now: float) -> Grant:
+        """Take over what the holder reports and grant what the pools allow; repeating it changes nothing."""
+        self._roll(now)
+        self._notice_lost(now, request.holder)
+        holder = self.holders.get(request.holder)
+        if holder is None:
+            holder = self.holders[request.holder] = Holder(born=now, seen=now)
+        self._take_over(holder, request, now)
+        alarms = self._alarms()
+        if request.leaving:
+            self._dismiss(request.holder)
+        else:
+            self._grant(holder, request, now)
+        return Grant(dict(holder.granted), alarms, self.view(now))
+
+    def left(self, pool: Pool) -> int:
+        """Return the units of the month that nobody holds or has spent, whether released already or not."""
+        held = sum(holder.charged(pool) for holder in self.holders.values())
+        return self._pools[pool] - self.gone[pool] - held
+
+    def view(self, now: float) -> View:
+        """Sum the month up over all holders."""
+        errors = sum(self._used(pool) for pool in ERROR_POOLS)
+        spans = self._used(Pool.SPANS)
+        alive = [holder for holder in self.holders.values() if not holder.lost]
+        return View(
+            month=self.month,
+            errors=errors,
+            spans=spans,
+            demand=sum(holder.demand for holder in alive),
+            holders=len(alive),
+            volume_today=self.totals["volume"] - self.day_start["volume"],
+            errors_today=self.totals["errors"] - self.day_start["errors"],
+            spans_today=self.totals["spans"] - self.day_start["spans"],
+            spans_free=self._pools[Pool.SPANS] - spans,
+        )
+
+    def _used(self, pool: Pool) -> int:
+        return self.gone[pool] + sum(holder.used(pool) for holder in self.holders.values())
+
+    def _roll(self, now: float) -> None:
+        """Start a new month; what holders have in hand is charged to it, what they spent is not."""
+        self._roll_day(now)
+        if now < self.month.end:
+            return
+        self.month = Month.of(now)
+        self.gone = no_units()
+        self.said = set()
+        for holder in self.holders.values():
+            holder.before = dict(holder.spent)
+
+    def _roll_day(self, now: float) -> None:
+        day = int(now // DAY_S)
+        if day != self.day:
+            self.day = day
+            self.day_start = dict(self.totals)
+
+    def _notice_lost(self, now: float, caller: str) -> None:
+        """Mark holders that fell silent; what they were granted stays charged, should they still be alive."""
+        if now - self.touched > OUTAGE_S:
+            self.outage_until = now
+        self.touched = now
+        for name, holder in self.holders.items():
+            silent_since = max(holder.seen, self.outage_until)
+            holder.lost = name != caller and now - silent_since > LOST_AFTER_S
+        lost = sorted((holder.seen, name) for name, holder in self.holders.items() if holder.lost)
+        for place, (seen, name) in enumerate(lost):
+            if now - seen > FORGET_LOST_AFTER_S or place < len(lost) - MAX_LOST:
+                for pool in Pool:
+                    self.gone[pool] += self.holders[name].charged(pool)
+                del self.holders[name]
+
+    def _take_over(self, holder: Holder, request: Request, now: float) -> None:
+        for pool in Pool:
+            more = max(0, request.spent[pool] - holder.spent[pool])
+            holder.spent[pool] += more
+            self.totals["spans" if pool is Pool.SPANS else "errors"] += more
+        self.totals["volume"] += max(0, request.volume - holder.volume)
+        holder.volume = max(holder.volume, request.volume)
+        holder.demand = request.demand
+        holder.seen = now
+
+    def _dismiss(self, name: str) -> None:
+        holder = self.holders.pop(name)
+        for pool in Pool:
+            self.gone[pool] += holder.spent[pool] - holder.before[pool]
+
+    def _grant(self, holder: Holder, request: Request, now: float) -> None:
+        for pool in Pool:
+            in_hand = max(0, holder.granted[pool] - holder.spent[pool])
+            missing = self._allowance(holder, pool, request, now) - in_hand
+            given = min(missing, self._free(pool, now))
+            if given > 0:
+                holder.granted[pool] = max(holder.granted[pool], holder.spent[pool]) + given
+
+    def _allowance(self, holder: Holder, pool: Pool, request: Request, now: float) -> int:
+        """Return what this holder may have in hand; newborns get less the more of them there are.
+
+        A process that dies without goodbye takes its units along: a crash loop must not waste the month so.
+        """
+        ahead, owed = request.ahead[pool], request.owed[pool]
+        if now - holder.born >= YOUNG_S:
+            return ahead + owed
+        newborns = sum(1 for other in self.holders.values() if now - other.born < YOUNG_S)
+        if newborns <= 32:
+            return min(ahead, max(1, ahead >> (1 if newborns <= 8 else 3 if newborns <= 16 else 5))) + owed
+        if pool is Pool.NEW and now - self.crash_loop_grant >= CRASH_LOOP_GRANT_EVERY_S:
+            self.crash_loop_grant = now
+            return 1
+        return 0
+
+    def _free(self, pool: Pool, now: float) -> int:
+        whole = self._pools[pool]
+        burst = BURST.get(pool)
+        if burst is None:
+            return self.left(pool)
+        start = min(whole, max(1, math.ceil(whole * burst)))
+        released = start + math.floor((whole - start) * self.month.elapsed(now))
+        return self.left(pool) - (whole - released)
+
+    def _alarms(self) -> tuple[Alarm, ...]:
+        """Return the alarms that are due and pay for their events.
+
+        Measured on what can be spent without the reserves for new kinds and the end.
+        """
+        errors = sum(self._used(pool) for pool in ERROR_POOLS)
+        spans = self._used(Pool.SPANS)
+        alarms = []
+        for category, limit, spent, left in (
+            ("error", self.limits.errors, errors, self._pools[Pool.STEADY] - self._used(Pool.STEADY)),
+            ("span", self.limits.spans, spans, self._pools[Pool.SPANS] - spans),
+        ):
+            for percent in (80, 100):
+                mark = f"{category}{percent}"
+                crossed = spent > 0 and spent * 100 >= percent * (spent + max(left, 0))
+                if limit and crossed and mark not in self.said and self._pay_alarm():
+                    self.said.add(mark)
+                    alarms.append(Alarm(category, percent, self.month.name, spent, limit))
+        return tuple(alarms)
+
+    def _pay_alarm(self) -> bool:
+        if not self.limits.errors:
+            return True
+        for pool in (Pool.FINAL, Pool.NEW, Pool.STEADY):
+            if self.left(pool) > 0:
+                self.gone[pool] += 1
+                self.totals["errors"] += 1
+                return True
+        return False
+
+    def dump(self) -> dict[str, Any]:
+        """Return the ledger as JSON-able data."""
+        return {
+            "month": self.month.name,
+            "gone": dict(self.gone),
+            "said": sorted(self.said),
+            "touched": self.touched,
+            "outage_until": self.outage_until,
+            "crash_loop_grant": self.crash_loop_grant,
+            "day": self.day,
+            "day_start": self.day_start,
+            "totals": self.totals,
+            "holders": {
+                name: {
+                    "born": holder.born,
+                    "seen": holder.seen,
+                    "granted": dict(holder.granted),
+                    "spent": dict(holder.spent),
+                    "before": dict(holder.before),
+                    "demand": holder.demand,
+                    "volume": holder.volume,
+                }
+                for name, holder in self.holders.items()
+            },
+        }
+
+    @classmethod
+    def load(cls, limits: Limits, raw: Mapping[str, Any], now: float) -> "Ledger":
+        """Read what `dump` wrote.
+
+        Raises:
+            ValueError, TypeError, KeyError, AttributeError: if it is not a ledger.
+        """
+        ledger = cls(limits, now)
+        if not raw:
+            return ledger
+        ledger.month = Month.of(datetime.strptime(str(raw["month"]) + "+0000", "%Y-%m%z").timestamp())
+        ledger.gone = read_units(raw["gone"])
+        ledger.said = {str(mark) for mark in raw["said"]}
+        ledger.touched = float(raw["touched"])
+        ledger.outage_until = float(raw["outage_until"])
+        ledger.crash_loop_grant = float(raw["crash_loop_grant"])
+        ledger.day = int(raw["day"])
+        ledger.day_start = {name: int(raw["day_start"][name]) for name in ledger.totals}
+        ledger.totals = {name: int(raw["totals"][name]) for name in ledger.totals}
+        for name, entry in raw["holders"].items():
+            ledger.holders[str(name)] = Holder(
+                born=float(entry["born"]),
+                seen=float(entry["seen"]),
+                granted=read_units(entry["granted"]),
+                spent=read_units(entry["spent"]),
+                before=read_units(entry["before"]),
+                demand=float(entry["demand"]),
+                volume=int(entry["volume"]),
+            )
+        return ledger

@@ -1,0 +1,145 @@
+"""The kinds of errors a process remembers, bounded; a kind that is pushed out leaves its count behind. Pure.
+
+Not thread-safe. Costs O(1) for each occurrence.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .folding import OTHERS, FoldKey, Kind, Schedule
+
+MAX_KNOWN = 8192
+MAX_SAMPLES = 512
+
+
+class Memory:
+    """Kinds by key, the oldest first; those with unreported counts; and digests of kinds known anywhere."""
+
+    def __init__(self, schedule: Schedule, max_kinds: int) -> None:
+        self.schedule = schedule
+        self.kinds: OrderedDict[FoldKey, Kind] = OrderedDict()
+        self.open: dict[FoldKey, Kind] = {}
+        self.known: OrderedDict[str, float] = OrderedDict()
+        """Digest -> first seen, of every kind that was reported here or elsewhere."""
+        self.fresh: dict[str, float] = {}
+        """Those reported here that the others were not told of."""
+        self._by_digest: dict[str, Kind] = {}
+        self._sampled: OrderedDict[FoldKey, Kind] = OrderedDict()
+        self._max_kinds = max_kinds
+
+    def see(self, key: FoldKey, now: float) -> Kind:
+        """Count one occurrence of a kind."""
+        kind = self.kinds.get(key)
+        if kind is None:
+            kind = self._add(key, now)
+        else:
+            self.kinds.move_to_end(key)
+        kind.see(now, self.schedule)
+        self.open[key] = kind
+        return kind
+
+    def report(self, kind: Kind, now: float) -> int:
+        """Note that an event of this kind is sent and return how many occurrences it stands for."""
+        if kind.digest not in self.known and kind.key != OTHERS:
+            self.fresh[kind.digest] = kind.since
+            self._know(kind.digest, kind.since)
+        self.open.pop(kind.key, None)
+        return kind.report(now)
+
+    def keep(self, kind: Kind, *, latest: Any = None, scrubbed: Any = None) -> None:
+        """Keep a sample of a kind; only the last some hundred kinds have one."""
+        if latest is not None:
+            kind.latest = latest
+        if scrubbed is not None:
+            kind.scrubbed = scrubbed
+            kind.latest = None
+        self._sampled[kind.key] = kind
+        self._sampled.move_to_end(kind.key)
+        if len(self._sampled) > MAX_SAMPLES:
+            _, oldest = self._sampled.popitem(last=False)
+            oldest.latest = oldest.scrubbed = None
+
+    def learn(self, digests: Mapping[str, float]) -> None:
+        """Take over kinds that others reported: they are no longer news here."""
+        for digest, since in digests.items():
+            if digest in self.known:
+                continue
+            self._know(digest, since)
+            kind = self._by_digest.get(digest)
+            if kind is not None and not kind.known:
+                kind.known = True
+                kind.since = min(kind.since, since)
+
+    def dump(self, *, samples: bool) -> Iterator[dict[str, Any]]:
+        """Yield every kind as JSON-able data, those used last first; samples only where counts are open."""
+        for kind in reversed(self.kinds.values()):
+            entry: dict[str, Any] = {
+                "key": list(kind.key),
+                "since": kind.since,
+                "event": kind.last_event,
+                "seen": kind.last_seen,
+                "pending": kind.pending,
+                "reported": kind.reported,
+                "known": kind.known,
+            }
+            if samples and kind.pending and kind.scrubbed is not None:
+                entry["sample"] = kind.scrubbed
+            yield entry
+
+    def merge(self, entry: Mapping[str, Any], now: float) -> None:
+        """Take over what `dump` yielded, here or in another process; counts add up.
+
+        Raises:
+            ValueError, TypeError, KeyError: if it is not such an entry; nothing is taken over then.
+        """
+        exception, frame, route = (str(part) for part in entry["key"])
+        since, event, seen = (min(float(entry[name]), now) for name in ("since", "event", "seen"))
+        pending, reported = max(0, int(entry["pending"])), max(0, int(entry["reported"]))
+        key = FoldKey(exception, frame, route)
+        kind = self.kinds.get(key) or self._add(key, since)
+        kind.since = min(kind.since, since)
+        kind.last_event = max(kind.last_event, event)
+        kind.last_seen = max(kind.last_seen, seen)
+        kind.reported = max(kind.reported, reported)
+        kind.pending += pending
+        if kind.pending:
+            self.open[key] = kind
+        if entry["known"]:
+            kind.known = True
+            self._know(kind.digest, kind.since)
+        if isinstance(entry.get("sample"), dict) and kind.scrubbed is None:
+            self.keep(kind, scrubbed=entry["sample"])
+
+    def _add(self, key: FoldKey, now: float) -> Kind:
+        digest = key.digest
+        kind = Kind(key, since=now, last_event=now, last_seen=now, digest=digest)
+        if digest in self.known:
+            kind.known = True
+            kind.since = min(now, self.known[digest])
+        self.kinds[key] = kind
+        self._by_digest[digest] = kind
+        if len(self.kinds) > self._max_kinds:
+            self._push_out_oldest()
+        return kind
+
+    def _push_out_oldest(self) -> None:
+        oldest_key = next(key for key in self.kinds if key != OTHERS)
+        oldest = self.kinds.pop(oldest_key)
+        self._by_digest.pop(oldest.digest, None)
+        self._sampled.pop(oldest_key, None)
+        if self.open.pop(oldest_key, None) is None:
+            return
+        others = self.kinds.get(OTHERS)
+        if others is None:
+            others = self.kinds[OTHERS] = Kind(
+                OTHERS, oldest.since, oldest.last_seen, oldest.last_seen, known=True
+            )
+        others.pending += oldest.pending
+        others.last_seen = max(others.last_seen, oldest.last_seen)
+        self.open[OTHERS] = others
+
+    def _know(self, digest: str, since: float) -> None:
+        self.known[digest] = since
+        if len(self.known) > MAX_KNOWN:
+            self.known.popitem(last=False)
