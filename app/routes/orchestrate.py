@@ -37,12 +37,12 @@ async def orchestrate(
 
     Answers 200 also if some calls failed; 402 above the limit of the tier, 404 for an unknown API.
     """
-    context = {"endpoint": "/api/orchestrate", "user_tier": user.tier, "api_count": len(wanted.apis)}
+    try:
+        apis = await find_apis(database, wanted, Tier(user.tier))
+    except OrchestrationRefusedError as refusal:
+        raise HTTPException(refusal.status, refusal.detail) from None
+    context = {"endpoint": "/api/orchestrate", "user_tier": user.tier, "api_count": len(apis)}
     with operation("api.orchestrate", name="API Orchestration", context=context) as current:
-        try:
-            apis = await find_apis(database, wanted, Tier(user.tier))
-        except OrchestrationRefusedError as refusal:
-            raise HTTPException(refusal.status, refusal.detail) from None
         outcomes = await orchestrator.call_all(apis, wanted.input)
         current.set("failed", sum(outcome.reason is not None for outcome in outcomes))
     return Orchestration(

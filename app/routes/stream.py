@@ -65,13 +65,13 @@ async def _serve(
 ) -> None:
     started = time.perf_counter()
     counts = {"results": 0, "failures": 0}
-    context = {"endpoint": "/ws/stream", "user_tier": user.tier, "api_count": len(wanted.apis)}
+    try:
+        apis = await find_apis(database, wanted, Tier(user.tier))
+    except OrchestrationRefusedError as refusal:
+        await _send(websocket, wanted.id, type="error", detail=refusal.detail)
+        return
+    context = {"endpoint": "/ws/stream", "user_tier": user.tier, "api_count": len(apis)}
     async with operation("api.stream", name="API Stream", context=context) as current:
-        try:
-            apis = await find_apis(database, wanted, Tier(user.tier))
-        except OrchestrationRefusedError as refusal:
-            await _send(websocket, wanted.id, type="error", detail=refusal.detail)
-            return
         async with aclosing(orchestrator.call_each(apis, wanted.input)) as outcomes:
             async for outcome in outcomes:
                 counts["results" if outcome.reason is None else "failures"] += 1
