@@ -11,8 +11,9 @@ import linecache
 import os
 import sys
 import sysconfig
+from pathlib import Path
 from types import CodeType, FrameType, TracebackType
-from typing import Any
+from typing import Any, cast
 
 import sentry_sdk
 
@@ -26,7 +27,7 @@ MAX_VALUE_CHARS = 8192
 CONTEXT_LINES = 5
 MAX_LINE_CHARS = 256
 
-_OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_OWN_FOLDER = f"{Path(__file__).resolve().parent}{os.sep}"
 _TEST_ERROR = _OWN_FOLDER + "testerror.py"
 _LIBRARY_FOLDERS = tuple(
     folder + os.sep for folder in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")} if folder
@@ -51,10 +52,10 @@ def _short_path(path: str, module: str | None) -> str:
     root = getattr(top, "__file__", None)
     if not root or not path.startswith(os.sep):
         return path
-    folder = os.path.dirname(root)
-    if os.path.basename(root).startswith("__init__."):
-        folder = os.path.dirname(folder)
-    return os.path.relpath(path, folder) if path.startswith(folder + os.sep) else path
+    folder = Path(root).parent
+    if Path(root).stem == "__init__":
+        folder = folder.parent
+    return path.removeprefix(f"{folder}{os.sep}")
 
 
 def describe_frame(frame: FrameType, lineno: int, *, with_locals: bool) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def text_of(error: BaseException) -> str:
     """The exception's message with its notes, cut to what Sentry keeps; "<unprintable>" if str() raises."""
     try:
         parts = [str(error), *map(str, getattr(error, "__notes__", ()))]
-    except Exception:  # a foreign __str__ may raise anything
+    except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
         return "<unprintable>"
     text = "\n".join(part for part in parts if part)
     return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 3] + "..."
@@ -197,7 +198,7 @@ def capture_error(error: BaseException, *, handled: bool, mechanism: str, **fiel
         **fields,
     }
     hint: Hint = {"exc_info": (type(error), error, error.__traceback__), "receipt": receipt}
-    event_id = sentry_sdk.capture_event(outline, hint) or receipt.event_id
+    event_id = sentry_sdk.capture_event(cast(Any, outline), hint) or receipt.event_id
     flow = current_flow()
     if flow is not None:
         flow.removed = receipt.removed

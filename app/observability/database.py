@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 import sentry_sdk
-from greenlet import getcurrent
+from greenlet import getcurrent  # type: ignore[import-untyped]  # comes with SQLAlchemy's asyncio extra
 from sentry_sdk.integrations import Integration
 from sqlalchemy import event
 from sqlalchemy.engine import Engine

@@ -1,4 +1,4 @@
-"""Tells what kind of database failure an exception is, by its chain: SQLAlchemy, asyncpg, SQLite or a bare socket error.
+"""Tells what kind of database failure an exception is, by its chain: SQLAlchemy, asyncpg, SQLite, a socket error.
 
 Pure but for walking exception chains. asyncpg's own class is mostly hidden behind a plain `Error`, so its SQLSTATE
 is read; a refused connection is a bare `ConnectionRefusedError`, so the frames decide whether a database was meant.

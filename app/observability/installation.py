@@ -37,7 +37,7 @@ class Installation:
         """Serve the module's pages, before the service's own routes."""
         routes = self.app.router.routes
         if self.route in routes:
-            routes.remove(cast(Any, self.route))
+            routes.remove(cast("Any", self.route))
         routes.insert(0, route)
         self.route = route
 
@@ -62,7 +62,7 @@ class Installation:
 def _answer_errors(app: Starlette) -> None:
     """Register our answer to unhandled errors where nobody registered one, in mounted applications too."""
     if not any(key in app.exception_handlers for key in HTTP_500):
-        app.exception_handlers[Exception] = cast(Callable[..., Any], answer_error)
+        app.exception_handlers[Exception] = cast("Callable[..., Any]", answer_error)
     for route in app.routes:
         mounted = route.app if isinstance(route, Mount) else None
         if isinstance(mounted, Starlette) and mounted.middleware_stack is None:

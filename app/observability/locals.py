@@ -66,5 +66,5 @@ def _shorten(text: str) -> str:
 def _safe_repr(value: object) -> str:
     try:
         return _shorten(repr(value))
-    except Exception:  # a foreign __repr__ may raise anything
+    except Exception:  # noqa: BLE001 - a foreign __repr__ may raise anything
         return f"<{type(value).__name__} whose repr failed>"

@@ -49,10 +49,14 @@ def settle(flow: Flow, *, failed: bool) -> str | None:
     if not held:
         return None
     if failed and flow.failure_id is not None:
-        held = [(event, hint) for event, hint in held if (hint.get("exc_info") or (None, None))[1] is not None]
+        held = [
+            (event, hint) for event, hint in held if (hint.get("exc_info") or (None, None))[1] is not None
+        ]
     elif failed:
         held.sort(key=lambda pair: (pair[1].get("exc_info") or (None, None))[1] is None)
-        held = held[:1] + [pair for pair in held[1:] if (pair[1].get("exc_info") or (None, None))[1] is not None]
+        held = held[:1] + [
+            pair for pair in held[1:] if (pair[1].get("exc_info") or (None, None))[1] is not None
+        ]
     first: str | None = None
     for event, hint in held:
         error = (hint.get("exc_info") or (None, None))[1]

@@ -93,7 +93,7 @@ class Operation:
 
 
 def operation(op: str, *, name: str, context: dict[str, Any] | None = None) -> Operation:
-    """Name a piece of work, e.g. `with operation("api.discovery", name="API Discovery", context={...})`.
+    """Name a piece of work, as in `with operation("api.discovery", name="API Discovery", context=...)`.
 
     Args:
         op: Sentry's span operation, `dotted.lower`.

@@ -80,14 +80,14 @@ class Pipeline:
         """Enrich, fold and scrub an error, message, check-in or feedback event; None if it must not go out."""
         try:
             return self._process(event, hint)
-        except Exception as failure:  # a hook is total; see the module's first lines
+        except Exception as failure:  # noqa: BLE001 - a hook is total; see the module's first lines
             return self._reduced(event, failure)
 
     def before_send_transaction(self, event: Event, hint: Hint) -> Event | None:
         """Scrub a transaction with its spans; a failure sends it without spans and data."""
         try:
             return ScrubbedEvent(self.scrubber.scrub(event, "transaction").payload)
-        except Exception as failure:  # a hook is total
+        except Exception as failure:  # noqa: BLE001 - a hook is total
             return self._reduced(event, failure)
 
     def before_send_log(self, log: Event, hint: Hint) -> Event | None:
@@ -131,7 +131,7 @@ class Pipeline:
             if kind == "session":
                 payload = _without_person(payload)
             scrubbed = self.scrubber.scrub(payload, kind).payload
-        except Exception as failure:  # the gate is a hook as well: nothing unscrubbed, nothing silent
+        except Exception as failure:  # noqa: BLE001 - the gate is a hook as well: nothing unscrubbed, nothing silent
             self._note(failure)
             if kind not in ("event", "transaction", "feedback"):
                 self.counters.count(Fate.SCRUB_FAILED, item.data_category)
@@ -171,8 +171,9 @@ class Pipeline:
             attributes = self.attributes()
             if attributes:
                 payload = {**payload, "attributes": {**(payload.get("attributes") or {}), **attributes}}
-            return self.scrubber.scrub(payload, kind).payload
-        except Exception as failure:  # a hook is total
+            scrubbed: Event = self.scrubber.scrub(payload, kind).payload
+            return scrubbed
+        except Exception as failure:  # noqa: BLE001 - a hook is total
             self._note(failure)
             self.counters.count(Fate.SCRUB_FAILED, category)
             return None

@@ -53,29 +53,21 @@ class HttpOptions:
     answers: dict[str, Answer] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class HttpFlow(Flow):
     """One request: the flow plus what is needed to judge its outcome."""
 
-    options: HttpOptions | None = None
-    outer_receive: Receive | None = None
-    outer_send: Send | None = None
+    outer_receive: Receive
+    outer_send: Send
+    started_s: float
     status: int = 0
     body: bytearray | None = None
-    started_s: float = 0.0
     ended_s: float = 0.0
     transaction: Transaction | None = None
     is_client_gone: bool = False
 
-    def template(self) -> str | None:
-        """Route template of the request, looked up at most once; None while nothing matches."""
-        if self.route is None and self.options is not None:
-            self.route = self.options.routes.match(self.asgi)
-        return self.route
-
     async def receive(self) -> Message:
         """Pass a message on; the start of the body is kept, undecoded, in case an error event needs it."""
-        assert self.outer_receive is not None  # set before the application is called
         message = await self.outer_receive()
         if message["type"] == "http.request":
             chunk = message.get("body", b"")
@@ -89,7 +81,6 @@ class HttpFlow(Flow):
 
     async def send(self, message: Message) -> None:
         """Note status and end of the answer; a failed answer gets the id of the event that stands for it."""
-        assert self.outer_send is not None  # set before the application is called
         if message["type"] == "http.response.start":
             self.status = message["status"]
             if self.status >= 500 and not self.is_quiet:
@@ -102,7 +93,7 @@ class HttpFlow(Flow):
         await self.outer_send(message)
 
     def _judge_failed_answer(self) -> None:
-        """A 5xx that no event stands for yet: a logged or swallowed exception if there was one, else the route."""
+        """Report a 5xx that no event stands for: by a swallowed or logged exception, else by its route."""
         if self.failure_id is not None or self.is_client_gone:
             return
         if self.raised is not None:
@@ -136,6 +127,7 @@ class SentryMiddleware:
         self.lifespan = lifespan
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Hand each kind of connection to its instrumentation."""
         kind = scope["type"]
         if kind == "http":
             await self.http(scope, receive, send)
@@ -151,7 +143,7 @@ class SentryMiddleware:
         flow = HttpFlow(
             scope,
             isolation,
-            options=self.options,
+            routes=self.options.routes,
             outer_receive=receive,
             outer_send=send,
             started_s=time.perf_counter(),
@@ -232,6 +224,7 @@ class FailureMiddleware:
         self.options = options
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Capture what the application raises, then let it go on its way."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -274,6 +267,7 @@ class OutcomeMiddleware:
         self.app = app
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Watch how the handlers answer."""
         flow = current_flow()
         if scope["type"] != "http" or not isinstance(flow, HttpFlow):
             if flow is not None:

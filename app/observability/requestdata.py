@@ -49,7 +49,7 @@ class RequestEnricher:
         """Add what is missing; what the application set itself stays."""
         flow = current_flow()
         if flow is not None:
-            route = flow.template() if hasattr(flow, "template") else flow.route
+            route = flow.template()
             if not event.get("transaction"):
                 event["transaction"] = route or "unmatched"
                 event["transaction_info"] = {"source": "route"}

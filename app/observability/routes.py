@@ -86,8 +86,7 @@ class Pages:
         flow = current_flow()
         if flow is not None and flow.user is None:
             bind_user(TEST_USER)
-        raise_test_error()
-        raise AssertionError("unreachable")  # for type checkers: raise_test_error never returns
+        return raise_test_error()
 
     async def overview(self, request: Request) -> Response:
         """Show counters, and in LOCAL mode the recorded envelopes."""
@@ -112,7 +111,9 @@ class Pages:
         if wait_s > 0:
             seconds = str(math.ceil(wait_s))
             return PlainTextResponse(
-                f"Too many tests; try again in {seconds} s.", status_code=429, headers={"retry-after": seconds}
+                f"Too many tests; try again in {seconds} s.",
+                status_code=429,
+                headers={"retry-after": seconds},
             )
         if verdict == 401:
             challenge = {"www-authenticate": 'Basic realm="Sentry test", charset="UTF-8"'}
@@ -135,7 +136,9 @@ class Pages:
             report = self._report(event_id, None, LOCAL_REASON, removed)
         else:
             outcome = await _outcome(transport, event_id)
-            report = self._report(event_id, outcome.accepted, outcome.reason, removed, spooled=outcome.spooled)
+            report = self._report(
+                event_id, outcome.accepted, outcome.reason, removed, spooled=outcome.spooled
+            )
         await self._respond(scope, report, recorded)(scope, receive, send)
         return True
 
@@ -184,7 +187,9 @@ async def _outcome(transport: Any, event_id: str | None) -> Any:
     from .delivery import Outcome
 
     if event_id is None:
-        return Outcome(accepted=False, reason="The event was not captured; see /observability.", spooled=False)
+        return Outcome(
+            accepted=False, reason="The event was not captured; see /observability.", spooled=False
+        )
     future = asyncio.wrap_future(transport.outcome(event_id))
     try:
         return await asyncio.wait_for(asyncio.shield(future), ANSWER_WAIT_S)

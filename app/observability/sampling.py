@@ -10,14 +10,8 @@ SamplingContext: TypeAlias = Mapping[str, Any]
 TracesSampler: TypeAlias = Callable[[SamplingContext], float]
 
 
-def effective_rate(set_rate: float, cap: float, *, parent_sampled: bool | None = None) -> float:
-    """Return the rate to sample with, in [0, 1]: the set rate, at most `cap`.
-
-    A parent that was not sampled stops the trace here too; one that was sampled does not raise our rate, or
-    callers outside our control would spend our budget.
-    """
-    if parent_sampled is False:
-        return 0.0
+def effective_rate(set_rate: float, cap: float) -> float:
+    """Return the rate to sample with, in [0, 1]: the set rate, at most `cap`."""
     rate = min(set_rate, cap)
     return min(rate, 1.0) if rate > 0.0 else 0.0
 
@@ -30,6 +24,9 @@ def make_traces_sampler(
 ) -> TracesSampler:
     """Return a `traces_sampler` for the SDK.
 
+    The decision of an incoming trace is not asked for: callers outside our control can neither spend our budget
+    nor hide from tracing.
+
     Args:
         set_rate: the rate ops set.
         span_rate: the rate the budget allows for a set rate (`Budget.span_rate`).
@@ -39,6 +36,6 @@ def make_traces_sampler(
     def traces_sampler(context: SamplingContext) -> float:
         if is_untraced is not None and is_untraced(context):
             return 0.0
-        return effective_rate(set_rate, span_rate(set_rate), parent_sampled=context.get("parent_sampled"))
+        return effective_rate(set_rate, span_rate(set_rate))
 
     return traces_sampler

@@ -203,7 +203,9 @@ def _start(handle: Observability) -> None:
             LoggingIntegration(),  # breadcrumbs from INFO, events from ERROR
             ExcepthookIntegration(),  # crashes of scripts
             ThreadingIntegration(propagate_scope=True),  # crashes of threads, with their request's user
-            AtexitIntegration(callback=lambda pending, timeout: None),  # flush of scripts, without a word on stderr
+            AtexitIntegration(
+                callback=lambda pending, timeout: None
+            ),  # flush of scripts, without a word on stderr
         ],
         before_send=pipeline.before_send,  # type: ignore[arg-type]  # the SDK's own TypedDicts
         before_send_transaction=pipeline.before_send_transaction,  # type: ignore[arg-type]

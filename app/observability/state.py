@@ -13,6 +13,7 @@ from types import TracebackType
 
 from sentry_sdk import Scope
 
+from .routing import RouteTable
 from .types import AsgiScope, Event, Hint
 
 _serials = itertools.count(1)
@@ -47,6 +48,7 @@ class Flow:
 
     asgi: AsgiScope
     isolation: Scope
+    routes: RouteTable | None = None
     inner: AsgiScope | None = None
     serial: int = field(default_factory=lambda: next(_serials))
     user: UserContext | None = None
@@ -61,6 +63,12 @@ class Flow:
     removed: tuple[object, ...] = ()
     query_counts: dict[str, int] | None = None
     database_failures: list[tuple[BaseException, TracebackType | None]] | None = None
+
+    def template(self) -> str | None:
+        """Full route template, looked up at most once; None while nothing matches."""
+        if self.route is None and self.routes is not None:
+            self.route = self.routes.match(self.asgi)
+        return self.route
 
     def begin_message(self) -> None:
         """Forget what the previous message has seen; the user stays, he belongs to the connection."""

@@ -18,7 +18,7 @@ from .types import AsgiApp, AsgiScope, Receive, Send
 
 TIER_TAG = "user.tier"
 
-Identify: TypeAlias = Callable[[HTTPConnection], UserContext | None | Awaitable[UserContext | None]]
+Identify: TypeAlias = Callable[[HTTPConnection], UserContext | Awaitable[UserContext | None] | None]
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ class UserTierMiddleware:
         self._has_warned = False
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Bind the user, then let the application answer."""
         if scope["type"] in ("http", "websocket"):
             user = await self._resolve(HTTPConnection(scope))
             if user is not None:
@@ -83,7 +84,7 @@ class UserTierMiddleware:
         try:
             answer = self.identify(connection)
             return await answer if inspect.isawaitable(answer) else answer
-        except Exception:  # the service's own code: whatever it raises must not fail the request
+        except Exception:
             if not self._has_warned:
                 self._has_warned = True
                 logger.warning("identify raised; the request stays anonymous", exc_info=True)

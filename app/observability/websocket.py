@@ -45,16 +45,17 @@ class WebSocketOptions:
     on_refused: Callable[["WebSocketFlow", str], None] = lambda flow, reason: None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class WebSocketFlow(Flow):
     """One connection and the message that is being worked on."""
 
-    options: WebSocketOptions | None = None
-    outer_receive: Receive | None = None
-    outer_send: Send | None = None
+    sampler: Sampler
+    outer_receive: Receive
+    outer_send: Send
+    connection_isolation: Scope
+    base_current: Scope
+    current: Scope
     task: asyncio.Task[Any] | None = None
-    base_current: Scope | None = None
-    current: Scope | None = None
     transaction: Transaction | None = None
     is_manual: bool = False
     is_accepted: bool = False
@@ -67,16 +68,9 @@ class WebSocketFlow(Flow):
     close_code: int | None = None
     is_closed_by_app: bool = False
 
-    def template(self) -> str | None:
-        """Route template of the connection, looked up at most once; None while nothing matches."""
-        if self.route is None and self.options is not None:
-            self.route = self.options.routes.match(self.asgi)
-        return self.route
-
     async def receive(self) -> Message:
         """End the message that was being handled, wait for the next one and begin it."""
         self.end_message()
-        assert self.outer_receive is not None  # set before the application is called
         message = await self.outer_receive()
         if message["type"] == "websocket.receive":
             self._begin(_size(message))
@@ -97,14 +91,12 @@ class WebSocketFlow(Flow):
             self.is_closed_by_app = True
         elif kind == "websocket.http.response.start":
             self.is_denied = message["status"] in (401, 403)
-        assert self.outer_send is not None  # set before the application is called
         await self.outer_send(message)
 
     def _begin(self, size: int) -> None:
         self.messages_in += 1
         self.bytes_in += size
         self.begin_message()
-        assert self.connection_isolation is not None and self.base_current is not None and self.current is not None
         if asyncio.current_task() is self.task:
             self.isolation = self.connection_isolation.fork()
             self.current = self.base_current.fork()
@@ -117,10 +109,9 @@ class WebSocketFlow(Flow):
         if self.user is not None:
             apply_user(self.isolation, self.user)
         self.current.span = None
-        if self.is_manual or self.options is None:
-            return
-        self.transaction = _start(self, self.isolation, None, size)
-        self.current.span = self.transaction
+        if not self.is_manual:
+            self.transaction = _start(self, self.sampler, None, size)
+            self.current.span = self.transaction
 
     def end_message(self, error: BaseException | None = None) -> None:
         """Finish the message's transaction and send what its log lines are owed."""
@@ -132,8 +123,7 @@ class WebSocketFlow(Flow):
             transaction.sampled = False
         _set_status(transaction, error, self.failure_id)
         transaction.finish()
-        if self.current is not None:
-            self.current.span = None
+        self.current.span = None
 
 
 def _size(message: Message) -> int:
@@ -141,13 +131,12 @@ def _size(message: Message) -> int:
     return len(text) if text is not None else len(message.get("bytes") or b"")
 
 
-def _start(flow: WebSocketFlow, isolation: Scope, name: str | None, size: int | None) -> Transaction | None:
-    assert flow.options is not None
-    rate = flow.options.sampler.wins()
+def _start(flow: Flow, sampler: Sampler, name: str | None, size: int | None) -> Transaction | None:
+    rate = sampler.wins()
     route = flow.template() if rate is not None else None
     if rate is None or route is None:
         return None
-    transaction = start_transaction(isolation, name=name or route, op=OP, rate=rate, origin=ORIGIN)
+    transaction = start_transaction(flow.isolation, name=name or route, op=OP, rate=rate, origin=ORIGIN)
     transaction.set_data("network.protocol.name", "websocket")
     if size is not None:
         transaction.set_data("messaging.message.body.size", size)
@@ -177,7 +166,8 @@ class WebSocketInstrumentation:
         flow = WebSocketFlow(
             scope,
             connection.fork(),
-            options=self.options,
+            routes=self.options.routes,
+            sampler=self.options.sampler,
             connection_isolation=connection,
             outer_receive=receive,
             outer_send=send,
@@ -186,7 +176,6 @@ class WebSocketInstrumentation:
             current=previous[1].fork(),
             loop=asyncio.get_running_loop(),
         )
-        assert flow.current is not None
         outer_flow = enter_flow(flow)
         Scope.set_isolation_scope(flow.isolation)
         Scope.set_current_scope(flow.current)
@@ -204,7 +193,7 @@ class WebSocketInstrumentation:
 
     @staticmethod
     def _failed(flow: WebSocketFlow, error: Exception) -> None:
-        """Capture what left the handler; a disconnect that left it is how plain handlers end, not a failure."""
+        """Capture what left the handler; a disconnect is how plain handlers end."""
         if isinstance(error, WebSocketDisconnect):
             flow.close_code = flow.close_code or error.code
             return
@@ -219,7 +208,10 @@ class WebSocketInstrumentation:
         metrics = sentry_sdk.metrics
         metrics.count("websocket.closed", 1, attributes=attributes)
         metrics.distribution(
-            "websocket.connection.duration", time.perf_counter() - flow.opened_s, unit="second", attributes=attributes
+            "websocket.connection.duration",
+            time.perf_counter() - flow.opened_s,
+            unit="second",
+            attributes=attributes,
         )
         for name, value in (("messages.in", flow.messages_in), ("messages.out", flow.messages_out)):
             metrics.distribution(f"websocket.{name}", value, attributes={"route": route})
@@ -252,9 +244,10 @@ def capture_close(route: str, code: int, *, by_app: bool) -> None:
 def message_transaction(name: str | None = None) -> Iterator[Transaction | None]:
     """Treat the block as the handling of one WebSocket message, in whatever task it runs.
 
-    For handlers whose reader task hands messages to workers, and for tasks that outlive their message. The block gets
-    its own isolation scope (user and tier of the connection), breadcrumbs and transaction; an exception that leaves
-    it is captured once. The automatic transactions of this connection stop. Does nothing when OFF.
+    For handlers whose reader task hands messages to workers, and for tasks that outlive their message. The
+    block gets its own isolation scope (user and tier of the connection), breadcrumbs and transaction; an
+    exception that leaves it is captured once. The automatic transactions of this connection stop. Does nothing
+    when OFF.
 
     Args:
         name: Transaction name; default is the route template of the connection.
@@ -267,24 +260,23 @@ def message_transaction(name: str | None = None) -> Iterator[Transaction | None]
         yield None
         return
     parent.is_manual = True
-    assert parent.connection_isolation is not None
     isolation = parent.connection_isolation.fork()
     isolation.set_new_propagation_context()
-    flow = WebSocketFlow(
+    flow = Flow(
         parent.asgi,
         isolation,
-        options=parent.options,
+        routes=parent.routes,
+        inner=parent.inner,
         connection_isolation=parent.connection_isolation,
         route=parent.template(),
         user=parent.user,
         loop=parent.loop,
-        is_manual=True,
     )
     previous = (Scope.get_isolation_scope(), Scope.get_current_scope(), enter_flow(flow))
     current = previous[1].fork()
     Scope.set_isolation_scope(isolation)
     Scope.set_current_scope(current)
-    transaction = _start(flow, isolation, name, None)
+    transaction = _start(flow, parent.sampler, name, None)
     current.span = transaction
     try:
         yield transaction
