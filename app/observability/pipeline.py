@@ -48,8 +48,11 @@ class Folding(Protocol):
     def admit(self, event: Event, hint: Hint) -> bool:
         """Return False for a repeat; otherwise note on the event how many failures it stands for."""
 
-    def sent(self, event: Event) -> None:
+    def sent(self, event: Event, hint: Hint) -> None:
         """Learn the scrubbed form of an admitted event."""
+
+    def pay_transaction(self, spans: int) -> bool:
+        """Pay for a transaction with `spans` spans, itself included; False if it must not be sent."""
 
 
 class Pipeline:
@@ -84,8 +87,12 @@ class Pipeline:
             return self._reduced(event, failure)
 
     def before_send_transaction(self, event: Event, hint: Hint) -> Event | None:
-        """Scrub a transaction with its spans; a failure sends it without spans and data."""
+        """Pay for and scrub a transaction with its spans; a failure sends it without spans and data."""
         try:
+            if self.folding is not None and not self.folding.pay_transaction(
+                len(event.get("spans") or ()) + 1
+            ):
+                return None
             return ScrubbedEvent(self.scrubber.scrub(event, "transaction").payload)
         except Exception as failure:  # noqa: BLE001 - a hook is total
             return self._reduced(event, failure)
@@ -163,7 +170,7 @@ class Pipeline:
             receipt.removed = result.removed
         scrubbed = ScrubbedEvent(result.payload)
         if folds and self.folding is not None:
-            self.folding.sent(scrubbed)
+            self.folding.sent(scrubbed, hint)
         return scrubbed
 
     def _small(self, kind: str, payload: Event, category: str) -> Event | None:

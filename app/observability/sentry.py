@@ -8,6 +8,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import sentry_sdk
@@ -21,9 +22,11 @@ from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
 from sentry_sdk.integrations.threading import ThreadingIntegration
 from sentry_sdk.transport import Transport
 
+from .budget import Budget, BudgetFile
 from .capture import ExceptionEnricher
 from .counters import Counters
 from .database import SqlalchemyIntegration, tag_database_failure, watch_engine
+from .folding import ErrorFolding
 from .installation import installation_of
 from .lifespan import LifespanInstrumentation
 from .logged import hold_logged
@@ -76,6 +79,7 @@ class Observability:
         self.counters = Counters()
         self.transport: Transport | None = None
         self.pipeline: Pipeline | None = None
+        self.folding: ErrorFolding | None = None
 
     @property
     def mode(self) -> Mode:
@@ -84,7 +88,8 @@ class Observability:
 
     def sample_rate(self) -> float:
         """The rate in force: the set rate, capped by the month's span budget."""
-        return self.settings.traces_sample_rate
+        rate = self.settings.traces_sample_rate
+        return self.folding.budget.span_rate(rate) if self.folding is not None else rate
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Block until everything captured was sent, at most `timeout_s` seconds; never call it on the loop."""
@@ -104,10 +109,29 @@ class Observability:
             "counters": self.counters.snapshot(),
             "hook_failures": self.pipeline.hook_failures if self.pipeline else 0,
         }
+        if self.folding is not None:
+            status["budget"] = self.budget_status()
         delivery = getattr(self.transport, "status", None)
         if delivery is not None:
             status["delivery"] = delivery()
         return status
+
+    def budget_status(self) -> dict[str, Any]:
+        """What the month costs at today's volume, and the sample rate that keeps it inside the budget."""
+        if self.folding is None:
+            return {}
+        if self.mode is Mode.LOCAL:
+            self.folding.tick()
+        return {
+            **asdict(self.folding.budget.forecast()),
+            "pending_occurrences": self.folding.budget.pending(),
+        }
+
+    def close(self) -> None:
+        """Deliver what is left before the process ends: counts not yet reported, then everything queued."""
+        if self.folding is not None:
+            self.folding.close(with_tallies=not self.settings.has_lasting_disk)
+        self.flush()
 
 
 SUMMARIES = {
@@ -169,6 +193,7 @@ def _engines(engine: Any) -> Iterable[Any]:
 
 def _start(handle: Observability) -> None:
     settings = handle.settings
+    handle.folding = _make_folding(handle)
     pipeline = handle.pipeline = Pipeline(
         scrubber=Scrubber(extra_keys=settings.scrub_keys, allow_keys=settings.scrub_allow),
         counters=handle.counters,
@@ -178,6 +203,7 @@ def _start(handle: Observability) -> None:
             RequestEnricher(send_email=settings.send_email),
             tag_database_failure,
         ),
+        folding=handle.folding,
         attributes=_user_attributes,
     )
     handle.transport = _make_transport(handle, pipeline)
@@ -226,6 +252,18 @@ def _start(handle: Observability) -> None:
     )
 
 
+def _make_folding(handle: Observability) -> ErrorFolding:
+    settings = handle.settings
+    is_live = handle.mode is Mode.LIVE
+    budget = Budget(
+        monthly_errors=settings.monthly_errors, monthly_spans=settings.monthly_spans, is_shared=is_live
+    )
+    store = BudgetFile(settings.spool_dir / "budget.json", budget) if is_live else None
+    if store is not None:
+        store.open()
+    return ErrorFolding(budget, handle.counters, store)
+
+
 def _make_transport(handle: Observability, pipeline: Pipeline) -> Transport:
     settings = handle.settings
     if handle.mode is Mode.LOCAL:
@@ -236,7 +274,7 @@ def _make_transport(handle: Observability, pipeline: Pipeline) -> Transport:
         str(settings.dsn),
         gate=pipeline.gate,
         counters=handle.counters,
-        spool_dir=settings.spool_dir,
+        spool_dir=settings.spool_dir / "envelopes",
         flush_timeout_s=settings.flush_timeout_s,
     )
 
@@ -284,4 +322,4 @@ def _install(app: FastAPI, handle: Observability, identify: Identify | None) -> 
         answers={TEST_PATH: pages.answer_test},
     )
     installation.websocket = WebSocketInstrumentation(WebSocketOptions(routes, sampler, fresh_isolation))
-    installation.lifespan = LifespanInstrumentation(handle.flush)
+    installation.lifespan = LifespanInstrumentation(handle.close)

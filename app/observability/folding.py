@@ -1,0 +1,194 @@
+"""Joins the budget to the pipeline: which error events go out, which are folded, which traces are paid for.
+
+Judging happens before an event is described and scrubbed, so a repeat in a storm costs next to nothing. A background
+thread, started with the first event, sends counts that no event has carried yet, says when a budget is nearly used
+up, and keeps the budget on disk.
+"""
+
+import threading
+import uuid
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import Any
+
+import sentry_sdk
+
+from .budget import Alarm, Budget, BudgetFile, FoldKey, Reason, Tally
+from .capture import is_in_app
+from .counters import Counters, Fate
+from .state import Receipt, current_flow
+from .testerror import SentryTestError
+from .types import Event, Hint
+
+TICK_S = 1.0
+MAX_REMEMBERED = 4096
+EXEMPT = "exempt_from_folding"
+
+
+class ErrorFolding:
+    """Judges every error event by its kind; thread-safe, no I/O in `admit`.
+
+    Args:
+        budget: Folds and pays.
+        counters: Learns the fate of what was not admitted.
+        store: Keeps the budget on disk; None keeps it in memory only, without a thread.
+    """
+
+    def __init__(self, budget: Budget, counters: Counters, store: BudgetFile | None = None) -> None:
+        self.budget = budget
+        self.counters = counters
+        self.store = store
+        self._last_ids: OrderedDict[FoldKey, str] = OrderedDict()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def admit(self, event: Event, hint: Hint) -> bool:
+        """Say whether the event goes out; it then carries `occurrences`, how many failures it stands for."""
+        if EXEMPT in hint:
+            return True
+        error = (hint.get("exc_info") or (None, None))[1]
+        if isinstance(error, SentryTestError):
+            return True
+        self.start()
+        key = hint["fold_key"] = fold_key(event, error)
+        verdict = self.budget.judge(key)
+        if not verdict.admit:
+            self.counters.count(Fate.BUDGET if verdict.reason is Reason.BUDGET else Fate.FOLDED, "error")
+            receipt = hint.get("receipt")
+            if isinstance(receipt, Receipt):
+                receipt.event_id = self._last_ids.get(key)
+            return False
+        with self._lock:
+            self._last_ids[key] = event["event_id"]
+            self._last_ids.move_to_end(key)
+            if len(self._last_ids) > MAX_REMEMBERED:
+                self._last_ids.popitem(last=False)
+        _count_on(event, verdict.occurrences)
+        return True
+
+    def sent(self, event: Event, hint: Hint) -> None:
+        """Keep the scrubbed event, so that a later tally of its kind looks like it."""
+        key = hint.get("fold_key")
+        if key is not None:
+            self.budget.remember(key, event)
+
+    def pay_transaction(self, spans: int) -> bool:
+        """Pay for a transaction with `spans` spans, itself included; False if the month has no room for it."""
+        self.start()
+        if self.budget.spend_spans(spans):
+            return True
+        self.counters.count(Fate.BUDGET, "transaction")
+        self.counters.count(Fate.BUDGET, "span", spans)
+        return False
+
+    # the background
+
+    def start(self) -> None:
+        """Start the thread if it does not run; also after a fork, which leaves threads behind."""
+        if (
+            self.store is None
+            or self._stop.is_set()
+            or (self._thread is not None and self._thread.is_alive())
+        ):
+            return
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="sentry-budget", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_S):
+            self.tick()
+
+    def tick(self) -> None:
+        """Send due tallies and alarms, and settle with the store."""
+        for tally in self.budget.due_tallies():
+            send_tally(tally)
+        for alarm in self.budget.alarms():
+            send_alarm(alarm)
+        if self.store is not None:
+            self.store.save_if_due()
+
+    def close(self, *, with_tallies: bool) -> None:
+        """Stop the thread; with `with_tallies` send every count not yet reported, else leave it to the next process."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        if self._thread is not None and self._thread.is_alive():
+            self._thread.join(TICK_S)
+        if self.store is not None:
+            tallies = self.store.close(tallies=with_tallies)
+        else:
+            tallies = self.budget.final_tallies() if with_tallies else []
+        for tally in tallies:
+            send_tally(tally)
+
+
+def fold_key(event: Event, error: BaseException | None) -> FoldKey:
+    """The kind of an event: exception type and top in-app frame, else its fingerprint or message template; route."""
+    route = str(event.get("transaction") or "")
+    if error is None:
+        flow = current_flow()
+        route = route or (flow.route if flow is not None and flow.route else "")
+        logentry = event.get("logentry") or {}
+        template = logentry.get("message") or event.get("message") or ""
+        fingerprint = "/".join(str(part) for part in event.get("fingerprint") or ())
+        return FoldKey(
+            str(event.get("logger") or event.get("level") or "message"), fingerprint or str(template), route
+        )
+    kind = type(error)
+    return FoldKey(f"{kind.__module__}.{kind.__qualname__}", _top_frame(error), route)
+
+
+def _top_frame(error: BaseException) -> str:
+    place = ""
+    in_app = ""
+    traceback = error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        place = f"{code.co_filename}:{code.co_name}:{traceback.tb_lineno}"
+        if is_in_app(code.co_filename):
+            in_app = place
+        traceback = traceback.tb_next
+    return in_app or place
+
+
+def _count_on(event: Event, occurrences: int) -> None:
+    extra = event.get("extra")
+    event["extra"] = {**(extra if isinstance(extra, dict) else {}), "occurrences": occurrences}
+    if occurrences > 1:
+        tags = event.get("tags")
+        event["tags"] = {**(tags if isinstance(tags, dict) else {}), "occurrences": str(occurrences)}
+
+
+def send_tally(tally: Tally) -> None:
+    """Send a count that no event has carried yet, as one more event of its kind."""
+    event: Event = dict(tally.sample or {"level": "error", "message": f"Repeats of {tally.key.exception}"})
+    event["event_id"] = uuid.uuid4().hex
+    event["timestamp"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    _count_on(event, tally.occurrences)
+    _capture(event)
+
+
+def send_alarm(alarm: Alarm) -> None:
+    """Say once that a month's budget is at 80 % or used up."""
+    _capture(
+        {
+            "level": "warning",
+            "message": (
+                f"Sentry budget: {alarm.spent} of {alarm.limit} {alarm.category} of {alarm.month} are used "
+                f"({alarm.percent} %)"
+            ),
+            "fingerprint": ["sentry-budget", alarm.category, str(alarm.percent)],
+            "tags": {
+                "failure": "budget",
+                "budget.category": alarm.category,
+                "budget.percent": str(alarm.percent),
+            },
+        }
+    )
+
+
+def _capture(event: dict[str, Any]) -> None:
+    sentry_sdk.get_client().capture_event(event, {EXEMPT: True})
