@@ -5,8 +5,20 @@ disk; `leases.SharedLeases` (needs SQLAlchemy, so not imported here) shares it b
 """
 
 from .core import Budget, Tally, Verdict
+from .file import BudgetFile
 from .folding import OTHERS, FoldKey, Reason, Schedule
 from .forecast import Forecast
 from .ledger import Alarm
 
-__all__ = ["OTHERS", "Alarm", "Budget", "FoldKey", "Forecast", "Reason", "Schedule", "Tally", "Verdict"]
+__all__ = [
+    "OTHERS",
+    "Alarm",
+    "Budget",
+    "BudgetFile",
+    "FoldKey",
+    "Forecast",
+    "Reason",
+    "Schedule",
+    "Tally",
+    "Verdict",
+]

@@ -1,27 +1,28 @@
 """The budget of one process: folds repeats, spends what it was granted, keeps counts not yet reported.
 
-Thread-safe; judging an event is O(1) and does no I/O. Alone, a budget owns its month (`Ledger`). With a file
-or the service's database it holds units ahead of need, and the store settles with it in the background.
+Thread-safe; judging an event is O(1) and does no I/O. Alone, a budget owns its month (`Ledger`). With a file or
+the service's database it holds units ahead of need, and the store settles with it in the background.
 """
 
+import os
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from .demand import Demand
 from .folding import OTHERS, FoldKey, Kind, Reason, Schedule
-from .forecast import Forecast, make_forecast, span_cap
-from .ledger import ERROR_POOLS, Alarm, Grant, Ledger, Limits, Pool, Request, no_units
-from .memory import Memory
+from .forecast import Forecast, make_forecast
+from .ledger import Alarm, Grant, Ledger, Limits, Pool, Request, Units
+from .memory import Memory, Report
+from .stock import Stock
 
 Clock: TypeAlias = Callable[[], float]
 
 MAX_TALLIES = 256
 MAX_KEPT_KINDS = 1000
-RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,14 @@ HELD_BACK = Verdict(admit=False, occurrences=0, reason=Reason.BUDGET)
 class Budget:
     """Decides which errors are sent and which share of requests is traced, inside budgets for each UTC month.
 
+    A forked child starts anew: the counts and units in hand stay with the parent.
+
     Args:
         monthly_errors: error events a month; 0 = unlimited (repeats still fold).
         monthly_spans: spans a month, a transaction being one itself; 0 = unlimited.
         clock: seconds since the epoch.
         is_shared: a store hands out the budget; without one this process has it all.
+        schedule: when repeats become events.
         max_kinds: kinds of errors kept in memory.
     """
 
@@ -73,29 +77,24 @@ class Budget:
         schedule: Schedule | None = None,
         max_kinds: int = 4096,
     ) -> None:
-        now = clock()
         self.limits = Limits(monthly_errors, monthly_spans)
-        self.holder = uuid.uuid4().hex
+        self.is_shared = is_shared
         self._clock = clock
         self._schedule = schedule or Schedule()
+        self._max_kinds = max_kinds
+        self._start()
+        _alive.add(self)
+
+    def _start(self) -> None:
+        now = self._clock()
         self._lock = threading.Lock()
-        self._memory = Memory(self._schedule, max_kinds)
-        self._own = None if is_shared else Ledger(self.limits, now)
-        self._granted = no_units()
-        self._funded = no_units()
-        self._spent = no_units()
-        self._ahead = {pool: self.limits.block(pool) for pool in Pool}
-        self._demand = Demand(now)
-        self._reported_demand = 0.0
-        self._volume = 0
-        self._view = Ledger(self.limits, now).view(now)
-        self._alarms: list[Alarm] = []
-        self._set_rate = self._rate = self._cap = 1.0
-        self._cap_until = now
-        self._retry_at = now
-        self._owed_spans = 0
-        self._dirty = False
-        self._urgent = False
+        self._memory = Memory(self._schedule, self._max_kinds)
+        own = None if self.is_shared else Ledger(self.limits, now)
+        self._stock = Stock(self.limits, uuid.uuid4().hex, own, now)
+        self.is_dirty = False
+        """Something happened that the store does not know."""
+        self.is_urgent = False
+        """A new kind waits for units, or the others should hear of one: settle as soon as possible."""
 
     # errors
 
@@ -106,8 +105,8 @@ class Budget:
         """
         now = self._clock() if now is None else now
         with self._lock:
-            self._volume += 1
-            self._dirty = True
+            self._stock.volume += 1
+            self.is_dirty = True
             kind = self._memory.see(key, now)
             if sample is not None:
                 self._memory.keep(kind, latest=sample)
@@ -141,19 +140,17 @@ class Budget:
     def final_tallies(self, now: float | None = None) -> list[Tally]:
         """Return every count not yet reported, at the end of the process; may use up the reserves.
 
-        Without a store, what cannot be paid one by one goes out together as one tally of `OTHERS`. With one it
-        stays in `state`; let the store settle with `closing` first.
+        Without a store, what cannot be paid one by one goes out together as one tally of `OTHERS`. With a store
+        it stays in `state`; `close(tallies=True)` of the store does the whole.
         """
         now = self._clock() if now is None else now
         with self._lock:
             kinds = sorted(self._memory.open.values(), key=lambda kind: kind.pending, reverse=True)
-            self._refill(now, {Pool.FINAL: len(kinds)})
-            units = self._error_units()
-            if units is not None and len(kinds) > units and self._own is not None and units > 0:
-                kinds = self._merge_rest(kinds, units)
-            return [
-                self._tally(kind, Reason.CLOSING, now) for kind in kinds if self._pay(Reason.CLOSING, now)
-            ]
+            self._stock.refill(now, {Pool.FINAL: len(kinds)})
+            if self.limits.errors and not self.is_shared and 0 < self._stock.error_units() < len(kinds):
+                kinds = self._merge_rest(kinds, self._stock.error_units())
+            paid = (kind for kind in kinds if self._pay(Reason.CLOSING, now))
+            return [self._tally(kind, Reason.CLOSING, now) for kind in paid]
 
     # spans
 
@@ -161,28 +158,14 @@ class Budget:
         """Return the sample rate to use: the set rate, or less if that would not last the month."""
         now = self._clock() if now is None else now
         with self._lock:
-            self._set_rate = set_rate
-            if not self.limits.spans or set_rate <= 0.0:
-                self._rate = set_rate
-                return set_rate
-            if not self._cap_until - RETRY_S <= now < self._cap_until:
-                self._renew_cap(now)
-            self._rate = min(set_rate, self._cap) if self._in_hand(Pool.SPANS) > 0 else 0.0
-            return self._rate
+            return self._stock.span_rate(set_rate, now)
 
     def spend_spans(self, count: int, now: float | None = None) -> bool:
         """Pay for a transaction of `count` spans, itself included; False if it must not be sent."""
         now = self._clock() if now is None else now
         with self._lock:
-            self._dirty = True
-            if self._rate > 0.0:
-                self._demand.add(count, min(self._rate, 1.0), now)
-            if self.limits.spans and self._in_hand(Pool.SPANS) < count:
-                self._refill(now, {Pool.SPANS: count})
-                if self._in_hand(Pool.SPANS) < count:
-                    return False
-            self._spent[Pool.SPANS] += count
-            return True
+            self.is_dirty = True
+            return self._stock.pay_spans(count, now)
 
     # the month
 
@@ -190,16 +173,17 @@ class Budget:
         """Return the alarms not yet sent: 80 % and 100 % of a budget, once a month each; already paid."""
         now = self._clock() if now is None else now
         with self._lock:
-            self._refill(now)
-            alarms, self._alarms = self._alarms, []
+            self._stock.refill(now)
+            alarms, self._stock.alarms = self._stock.alarms, []
             return alarms
 
     def forecast(self, now: float | None = None) -> Forecast:
         """Return what the month will cost at today's volume, over all processes that share the budget."""
         now = self._clock() if now is None else now
         with self._lock:
-            self._refill(now)
-            return make_forecast(self._view, self.limits, self._total_demand(now), self._set_rate, now)
+            stock = self._stock
+            stock.refill(now)
+            return make_forecast(stock.view, self.limits, stock.total_demand(now), stock.set_rate, now)
 
     def pending(self) -> int:
         """Return how many occurrences no event has reported yet."""
@@ -207,6 +191,11 @@ class Budget:
             return sum(kind.pending for kind in self._memory.open.values())
 
     # state and stores
+
+    @property
+    def holder(self) -> str:
+        """The name under which this process holds units."""
+        return self._stock.holder
 
     def state(self, *, samples: bool = True) -> dict[str, Any]:
         """Return what must outlive the process, JSON-able: kinds, counts, and the month if it is our own."""
@@ -216,13 +205,20 @@ class Budget:
                 if place < MAX_KEPT_KINDS or entry["pending"]:
                     kinds.append(entry)
             state: dict[str, Any] = {"kinds": kinds}
-            if self._own is not None:
-                self._own.settle(self._request(), self._clock())
-                state["ledger"] = self._own.dump()
+            if self._stock.ledger is not None:
+                now = self._clock()
+                self._stock.ledger.settle(self._stock.request(now, {}, leaving=True), now)
+                state["ledger"] = self._stock.ledger.dump()
+                self._stock.refill(now)
             return state
 
+    def open_state(self, *, samples: bool) -> dict[str, Any]:
+        """Return the kinds with counts not yet reported, JSON-able, in the form of `state`."""
+        with self._lock:
+            return {"kinds": [entry for entry in self._memory.dump(samples=samples) if entry["pending"]]}
+
     def restore(self, state: Mapping[str, Any], now: float | None = None) -> int:
-        """Take over a `state`, also another process's: counts add up. Return how many entries were unreadable."""
+        """Take over a `state`, also another process's: counts add up. Return how many parts were unreadable."""
         now = self._clock() if now is None else now
         unreadable = 0
         with self._lock:
@@ -231,174 +227,110 @@ class Budget:
                     self._memory.merge(entry, now)
                 except (ValueError, TypeError, KeyError):
                     unreadable += 1
-            self._dirty = True
-            if self._own is not None and "ledger" in state:
+            self.is_dirty = True
+            if self._stock.ledger is not None and "ledger" in state:
                 try:
-                    self._own = Ledger.load(self.limits, state["ledger"], now)
+                    self._stock.ledger = Ledger.load(self.limits, state["ledger"], now)
                 except (ValueError, TypeError, KeyError, AttributeError):
                     unreadable += 1
         return unreadable
 
     def forget(self, state: Mapping[str, Any]) -> None:
-        """Give up counts that another process took over while this one was thought dead."""
+        """Give up counts of a `state` that another process reports: they are no longer ours."""
         with self._lock:
             for entry in state.get("kinds", ()):
-                kind = self._memory.kinds.get(FoldKey(*entry["key"]))
-                if kind is not None:
-                    kind.pending -= min(kind.pending, entry["pending"])
-                    if not kind.pending:
-                        self._memory.open.pop(kind.key, None)
+                self._memory.forget(entry)
 
     def request(self, *, leaving: bool = False, closing: bool = False) -> Request:
         """Return what to bring to a settlement in a shared ledger."""
         with self._lock:
-            self._urgent = False
-            owed = {Pool.FINAL: len(self._memory.open)} if closing else None
-            return self._request(owed, leaving=leaving)
+            self.is_urgent = False
+            owed = {Pool.NEW: self._memory.count_new()}
+            if closing:
+                owed[Pool.FINAL] = len(self._memory.open)
+            return self._stock.request(self._clock(), owed, leaving=leaving)
 
     def accept(self, grant: Grant) -> None:
         """Take over the result of a settlement, once it is safely stored."""
         with self._lock:
-            self._accept(grant)
+            self._stock.accept(grant)
 
-    def fund(self, granted: Mapping[Pool, int]) -> None:
-        """Add units from the outage fund: all that was granted from it since this process began."""
+    def missing(self) -> Units:
+        """Return the few units that would help now, if the store cannot be reached and nothing is in hand."""
         with self._lock:
-            self._funded = dict(granted)
+            return self._stock.missing(self._memory.count_new())
 
-    def fund_request(self) -> Request | None:
-        """Return what to ask of the outage fund, spent as soon as granted; None if there is enough in hand."""
+    def add(self, units: Mapping[Pool, int]) -> None:
+        """Add units that were granted outside the ledger; what is spent of them is reported to it later."""
         with self._lock:
-            wanted = no_units()
-            wanted[Pool.NEW] = self._owed_new()
-            if self._in_hand(Pool.NEW) + self._in_hand(Pool.STEADY) <= 0:
-                wanted[Pool.NEW] += 1
-                wanted[Pool.STEADY] = 1
-            if self._in_hand(Pool.SPANS) <= 0:
-                wanted[Pool.SPANS] = 100
-            if not any(wanted.values()):
-                return None
-            return Request(self.holder, spent=dict(self._funded), ahead=no_units(), owed=wanted)
+            self._stock.add(units)
 
-    def exchange(self, known: Mapping[str, float]) -> dict[str, float]:
-        """Learn the kinds that others reported and return those reported here that they do not know yet."""
+    def learn(self, reports: Mapping[str, Report]) -> None:
+        """Take over when kinds were reported by others, so that they are no news here."""
+        unknown = {
+            digest: report for digest, report in reports.items() if self._memory.known.get(digest) != report
+        }
         with self._lock:
-            self._memory.learn(known)
-            self._memory.fresh = {
-                digest: since for digest, since in self._memory.fresh.items() if digest not in known
-            }
+            self._memory.learn(unknown)
+
+    def reports(self) -> dict[str, Report]:
+        """Return when kinds were reported here, as far as the others were not told yet."""
+        with self._lock:
             return dict(self._memory.fresh)
 
-    @property
-    def is_urgent(self) -> bool:
-        """A new kind waits for units, or others should hear of one: settle as soon as possible."""
-        return self._urgent
-
-    @property
-    def is_dirty(self) -> bool:
-        """Something happened since `clean`."""
-        return self._dirty
-
-    def clean(self) -> None:
-        """Note that the state is being saved."""
-        self._dirty = False
+    def told(self, reports: Mapping[str, Report]) -> None:
+        """Note that the others were told of these reports."""
+        with self._lock:
+            for digest, report in reports.items():
+                if self._memory.fresh.get(digest) == report:
+                    del self._memory.fresh[digest]
 
     # with the lock held
 
     def _pay(self, reason: Reason, now: float) -> bool:
         if not self.limits.errors:
             return True
+        stock = self._stock
         if reason is Reason.NEW:
-            return self._take(Pool.NEW, now) or self._take(Pool.STEADY, now)
+            paid = stock.take(Pool.NEW, now) or stock.take(Pool.STEADY, now)
+            self.is_urgent = self.is_urgent or not paid
+            return paid
         if reason is Reason.CLOSING:
-            return any(self._spend(pool) for pool in (Pool.STEADY, Pool.FINAL, Pool.NEW))
-        keep = self._ahead[Pool.STEADY] // 4 if reason in (Reason.ROUTINE, Reason.STALE) else 0
-        return self._take(Pool.STEADY, now, keep)
-
-    def _take(self, pool: Pool, now: float, keep: int = 0) -> bool:
-        if self._spend(pool, keep):
-            return True
-        self._urgent = self._urgent or pool is Pool.NEW
-        if self._own is None or (pool is not Pool.NEW and self._retry_at - RETRY_S <= now < self._retry_at):
-            return False
-        self._refill(now)
-        return self._spend(pool, keep)
-
-    def _spend(self, pool: Pool, keep: int = 0) -> bool:
-        if self._in_hand(pool) <= keep:
-            return False
-        self._spent[pool] += 1
-        return True
-
-    def _in_hand(self, pool: Pool) -> int:
-        return self._granted[pool] + self._funded[pool] - self._spent[pool]
-
-    def _error_units(self) -> int | None:
-        if not self.limits.errors:
-            return None
-        return sum(max(0, self._in_hand(pool)) for pool in ERROR_POOLS)
+            return any(stock.spend(pool) for pool in (Pool.STEADY, Pool.FINAL, Pool.NEW))
+        keep = stock.keep(Pool.STEADY) if reason in (Reason.ROUTINE, Reason.STALE) else 0
+        return stock.take(Pool.STEADY, now, keep)
 
     def _report(self, kind: Kind, now: float) -> int:
         if not kind.known:
-            self._urgent = True
+            self.is_urgent = True
         return self._memory.report(kind, now)
 
     def _tally(self, kind: Kind, reason: Reason, now: float) -> Tally:
         sample = kind.scrubbed if kind.latest is None else kind.latest
         is_scrubbed = kind.latest is None and sample is not None
-        self._dirty = True
+        self.is_dirty = True
         return Tally(kind.key, self._report(kind, now), reason, sample, is_scrubbed)
 
     def _merge_rest(self, kinds: list[Kind], units: int) -> list[Kind]:
         """Fold the smallest counts into one, so that what is left of the budget covers every count."""
         singles = [kind for kind in kinds if kind.key != OTHERS][: units - 1]
-        rest = [kind for kind in kinds if kind not in singles]
-        others = Kind(
-            OTHERS, since=rest[0].since, last_event=rest[0].since, last_seen=rest[0].since, known=True
-        )
-        for kind in rest:
-            others.pending += kind.pending
-            kind.pending = 0
-            self._memory.open.pop(kind.key, None)
+        chosen = {kind.key for kind in singles}
+        others = Kind(OTHERS, since=0.0, last_event=0.0, last_seen=0.0, known=True)
+        for kind in kinds:
+            if kind.key not in chosen:
+                others.pending += kind.pending
+                kind.pending = 0
+                self._memory.open.pop(kind.key, None)
         return [*singles, others]
 
-    def _owed_new(self) -> int:
-        if not self._memory.open:
-            return 0
-        return sum(1 for kind in self._memory.open.values() if not kind.known)
 
-    def _request(self, owed: Mapping[Pool, int] | None = None, *, leaving: bool = False) -> Request:
-        units = no_units() | {Pool.NEW: self._owed_new(), Pool.SPANS: self._owed_spans} | dict(owed or {})
-        self._owed_spans = 0
-        self._reported_demand = self._demand.per_second(self._clock())
-        return Request(
-            holder=self.holder,
-            spent=dict(self._spent),
-            ahead=dict(self._ahead),
-            owed=units,
-            demand=self._reported_demand,
-            volume=self._volume,
-            leaving=leaving,
-        )
+_alive: "weakref.WeakSet[Budget]" = weakref.WeakSet()
 
-    def _refill(self, now: float, owed: Mapping[Pool, int] | None = None) -> None:
-        """Settle with our own ledger; with a store only note that spans are missing."""
-        if self._own is None:
-            self._owed_spans = max(self._owed_spans, (owed or {}).get(Pool.SPANS, 0))
-            return
-        self._retry_at = now + RETRY_S
-        self._accept(self._own.settle(self._request(owed), now))
 
-    def _accept(self, grant: Grant) -> None:
-        self._granted = dict(grant.granted)
-        self._view = grant.view
-        self._alarms.extend(grant.alarms)
+def _restart_in_child() -> None:
+    for budget in list(_alive):
+        budget._start()  # noqa: SLF001 - the same module; a fork copies locks and units that are not the child's
 
-    def _renew_cap(self, now: float) -> None:
-        self._refill(now)
-        self._cap_until = now + RETRY_S
-        self._cap = span_cap(self._view, self.limits, self._total_demand(now), now)
 
-    def _total_demand(self, now: float) -> float:
-        own = self._demand.per_second(now)
-        return max(own, self._view.demand - self._reported_demand + own)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_restart_in_child)

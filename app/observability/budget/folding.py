@@ -92,7 +92,7 @@ class Kind:
 
     def see(self, now: float, schedule: Schedule) -> None:
         """Count one more occurrence; after a long silence a new episode starts."""
-        if self.known and now - self.last_seen >= schedule.returned_after_s:
+        if self.known and now - max(self.last_seen, self.last_event) >= schedule.returned_after_s:
             self.since = now
             self.reported = 0
             self.returned = True

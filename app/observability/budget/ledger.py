@@ -35,7 +35,7 @@ LOST_AFTER_S = 300.0
 """A holder not heard of for this long, while others were, has ended without goodbye."""
 FORGET_LOST_AFTER_S = 2 * DAY_S
 MAX_LOST = 64
-OUTAGE_S = 60.0
+OUTAGE_S = 150.0
 """Nobody settled for this long: the store was away, and silence says nothing about a holder."""
 CRASH_LOOP_GRANT_EVERY_S = 3600.0
 BURST = {Pool.STEADY: 0.05, Pool.SPANS: 0.02}
@@ -208,9 +208,14 @@ class Ledger:
         alarms = self._alarms()
         if request.leaving:
             self._dismiss(request.holder)
+            holder.granted = dict(holder.spent)
         else:
             self._grant(holder, request, now)
         return Grant(dict(holder.granted), alarms, self.view(now))
+
+    def is_gone(self, name: str) -> bool:
+        """Say whether a process has left or was not heard of for too long."""
+        return name not in self.holders or self.holders[name].lost
 
     def left(self, pool: Pool) -> int:
         """Return the units of the month that nobody holds or has spent, whether released already or not."""

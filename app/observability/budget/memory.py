@@ -5,9 +5,12 @@ Not thread-safe. Costs O(1) for each occurrence.
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from .folding import OTHERS, FoldKey, Kind, Schedule
+
+Report: TypeAlias = tuple[float, float]
+"""When a kind was first seen and when it was last reported."""
 
 MAX_KNOWN = 8192
 MAX_SAMPLES = 512
@@ -20,10 +23,10 @@ class Memory:
         self.schedule = schedule
         self.kinds: OrderedDict[FoldKey, Kind] = OrderedDict()
         self.open: dict[FoldKey, Kind] = {}
-        self.known: OrderedDict[str, float] = OrderedDict()
-        """Digest -> first seen, of every kind that was reported here or elsewhere."""
-        self.fresh: dict[str, float] = {}
-        """Those reported here that the others were not told of."""
+        self.known: OrderedDict[str, Report] = OrderedDict()
+        """By digest, every kind that was reported here or elsewhere."""
+        self.fresh: dict[str, Report] = {}
+        """Reports made here that the others were not told of."""
         self._by_digest: dict[str, Kind] = {}
         self._sampled: OrderedDict[FoldKey, Kind] = OrderedDict()
         self._max_kinds = max_kinds
@@ -41,9 +44,9 @@ class Memory:
 
     def report(self, kind: Kind, now: float) -> int:
         """Note that an event of this kind is sent and return how many occurrences it stands for."""
-        if kind.digest not in self.known and kind.key != OTHERS:
-            self.fresh[kind.digest] = kind.since
-            self._know(kind.digest, kind.since)
+        if kind.key != OTHERS:
+            self.fresh[kind.digest] = (kind.since, now)
+            self._know(kind.digest, (kind.since, now))
         self.open.pop(kind.key, None)
         return kind.report(now)
 
@@ -60,16 +63,29 @@ class Memory:
             _, oldest = self._sampled.popitem(last=False)
             oldest.latest = oldest.scrubbed = None
 
-    def learn(self, digests: Mapping[str, float]) -> None:
-        """Take over kinds that others reported: they are no longer news here."""
-        for digest, since in digests.items():
+    def learn(self, reports: Mapping[str, Report]) -> None:
+        """Take over what others reported."""
+        for digest, (since, reported_at) in reports.items():
             if digest in self.known:
-                continue
-            self._know(digest, since)
+                first, last = self.known[digest]
+                since, reported_at = min(first, since), max(last, reported_at)
+            self._know(digest, (since, reported_at))
             kind = self._by_digest.get(digest)
-            if kind is not None and not kind.known:
+            if kind is not None:
                 kind.known = True
-                kind.since = min(kind.since, since)
+                kind.last_event = max(kind.last_event, reported_at)
+
+    def count_new(self) -> int:
+        """Return how many kinds wait for their first event."""
+        return sum(1 for kind in self.open.values() if not kind.known)
+
+    def forget(self, entry: Mapping[str, Any]) -> None:
+        """Give up the count of an entry that `dump` yielded here, as far as it was not reported since."""
+        kind = self.kinds.get(FoldKey(*entry["key"]))
+        if kind is not None:
+            kind.pending -= min(kind.pending, int(entry["pending"]))
+            if not kind.pending:
+                self.open.pop(kind.key, None)
 
     def dump(self, *, samples: bool) -> Iterator[dict[str, Any]]:
         """Yield every kind as JSON-able data, those used last first; samples only where counts are open."""
@@ -107,7 +123,7 @@ class Memory:
             self.open[key] = kind
         if entry["known"]:
             kind.known = True
-            self._know(kind.digest, kind.since)
+            self.learn({kind.digest: (kind.since, kind.last_event)})
         if isinstance(entry.get("sample"), dict) and kind.scrubbed is None:
             self.keep(kind, scrubbed=entry["sample"])
 
@@ -116,7 +132,8 @@ class Memory:
         kind = Kind(key, since=now, last_event=now, last_seen=now, digest=digest)
         if digest in self.known:
             kind.known = True
-            kind.since = min(now, self.known[digest])
+            kind.since, kind.last_event = (min(now, moment) for moment in self.known[digest])
+            kind.last_seen = kind.last_event
         self.kinds[key] = kind
         self._by_digest[digest] = kind
         if len(self.kinds) > self._max_kinds:
@@ -139,7 +156,7 @@ class Memory:
         others.last_seen = max(others.last_seen, oldest.last_seen)
         self.open[OTHERS] = others
 
-    def _know(self, digest: str, since: float) -> None:
-        self.known[digest] = since
+    def _know(self, digest: str, report: Report) -> None:
+        self.known[digest] = report
         if len(self.known) > MAX_KNOWN:
             self.known.popitem(last=False)
