@@ -10,10 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .scrubbing import Scrubber
 from .validation import (
     check_dsn,
     check_environment,
@@ -29,7 +30,7 @@ PREFIX = "SENTRY_"
 MIN_TEST_TOKEN = 16
 
 EXAMPLES = {
-    "dsn": "https://PUBLIC_KEY@o0.ingest.sentry.io/1",
+    "dsn": "https://publickey@o0.ingest.sentry.io/1",
     "enabled": "true",
     "environment": "production",
     "traces_sample_rate": "0.1",
@@ -193,6 +194,13 @@ class ObservabilitySettings(BaseSettings):
     def _test_token(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < MIN_TEST_TOKEN:
             raise ValueError(f"is shorter than {MIN_TEST_TOKEN} characters and could be guessed")
+        return value
+
+    @field_validator("scrub_keys", "scrub_allow")
+    @classmethod
+    def _scrub_rules(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        field = "extra_keys" if info.field_name == "scrub_keys" else "allow_keys"
+        Scrubber(**{field: value})
         return value
 
     @field_validator("issue_url")
