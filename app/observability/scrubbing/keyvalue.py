@@ -6,11 +6,11 @@ from separator to separator, reads the name backwards and the value forwards; li
 """
 
 import re
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from .harmless import is_harmless, is_word, looks_opaque
 from .keys import KeyClass
+from .spans import Classify, Span
 
 SEPARATOR: Final = re.compile(
     r"""[=:]|(?<=["'`]),|(?<=["'`]\)),|->|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&quot;),""", re.VERBOSE
@@ -39,18 +39,7 @@ _COUNT_TAIL: Final = re.compile(r"\d{1,4}(?: (?:of|attempts?|more|left|chars?|ch
 _PENDING_CHARS: Final = 240
 
 
-class Span(NamedTuple):
-    """A piece of text that must go."""
-
-    start: int
-    end: int
-    rule: str
-
-
-Classify = Callable[[str], KeyClass]
-
-
-def find_pairs(text: str, classify: Classify, is_url: bool = False) -> list[Span]:
+def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: bool = False) -> list[Span]:
     """Spans of the values whose names are telling, in order and without overlap."""
     spans: list[Span] = []
     reverse = ""
@@ -70,7 +59,7 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False) -> list[Span
         name = named.group(1)[::-1]
         end = match.end()
         kind = classify(name)
-        if kind is KeyClass.NONE:
+        if kind is KeyClass.NONE and not is_source:
             before = named.group(2)
             if before and name.isalpha():
                 words = before[::-1] + " " + name
@@ -95,7 +84,7 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False) -> list[Span
                     kind = KeyClass.WEAK
                 else:
                     continue
-        span = _read_value(text, end, match.group(), kind, name)
+        span = _read_value(text, end, match.group(), kind, name, is_source)
         if span:
             spans.append(span)
             done = span.end
@@ -132,12 +121,14 @@ def _pydantic_field(text: str, at: int, classify: Classify) -> KeyClass:
     return classify(text[field_start:line].strip().rpartition(".")[2])
 
 
-def _read_value(text: str, at: int, separator: str, kind: KeyClass, name: str) -> Span | None:
+def _read_value(text: str, at: int, separator: str, kind: KeyClass, name: str, is_source: bool) -> Span | None:
     opened = _OPEN.match(text, at)
     start = opened.end() if opened else at
     if start >= len(text):
         return None
-    rule = "" if kind is not KeyClass.PERSONAL and kind is not KeyClass.PLACE else ""
+    rule = ""
+    if is_source:
+        return _read_source(text, at, kind)
     if opened and opened.group(2):
         end = _closing(text, start, opened.group(1) + opened.group(2))
         return _judge_quoted(text, start, end, kind, rule, separator)
@@ -186,10 +177,10 @@ def _judge_quoted(text: str, start: int, end: int, kind: KeyClass, rule: str, se
         if value.isidentifier() and value.islower() and ("_" in value or is_word(value) or kind is not KeyClass.SECRET):
             return None
         if text[end : end + 2].strip(" ").startswith(","):
-            return None if not looks_opaque(value) else Span(start, end, rule)
+            return None if not looks_opaque(value) else Span(start, end)
     if kind is KeyClass.SECRET and " " in value and _is_sentence(value):
         return None
-    return Span(start, end, rule)
+    return Span(start, end)
 
 
 def _is_sentence(value: str) -> bool:
@@ -215,22 +206,22 @@ def _read_container(text: str, start: int, kind: KeyClass) -> Span | None:
                 if not any(q in inner for q in "\"'") and not looks_opaque(inner):
                     return None
                 if any(not is_harmless(item, KeyClass.WEAK) for item in re.findall(r"""["']([^"']*)["']""", inner)):
-                    return Span(start, i + 1, "")
+                    return Span(start, i + 1)
                 return None
-    return Span(start, limit, "") if any(q in text[start:limit] for q in "\"'") else None
+    return Span(start, limit) if any(q in text[start:limit] for q in "\"'") else None
 
 
 def _read_block(text: str, at: int, kind: KeyClass) -> Span | None:
     block = _BLOCK.match(text, at)
     if block and kind is KeyClass.SECRET:
-        return Span(block.start(1), block.end(1), "")
+        return Span(block.start(1), block.end(1))
     line = _NEXT_LINE.match(text, at)
     if not line:
         return None
     bare = _BARE.match(text, line.end())
     if not bare or bare.group()[-1] in ":=" or "=" in bare.group() or not looks_opaque(bare.group()):
         return None
-    return Span(bare.start(), bare.end(), "")
+    return Span(bare.start(), bare.end())
 
 
 def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str) -> Span | None:
@@ -238,7 +229,7 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
     if "cookie" in low or "authorization" in low or "authorisation" in low:
         rest = _REST_OF_LINE.match(text, start)
         if rest and ("cookie" in low and "=" in rest.group()[:200] or _SCHEME.match(rest.group())):
-            return None if is_harmless(rest.group(), kind) else Span(start, rest.end(), "")
+            return None if is_harmless(rest.group(), kind) else Span(start, rest.end())
     scheme = _SCHEME.match(text, start)
     if scheme and kind is not KeyClass.PERSONAL:
         value = _BARE.match(text, scheme.end())
@@ -261,13 +252,31 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
     if separator in ":=" and kind is KeyClass.SECRET and value.isalpha() and value.islower():
         phrase = _PASSPHRASE.match(text, start)
         if phrase and not any(is_word(word) for word in phrase.group().split()):
-            return Span(start, phrase.end(), "")
+            return Span(start, phrase.end())
         following = text[end : end + 24].split()
         if separator == ":" and following and end < len(text) and text[end] == " " and is_word(following[0]):
             return None
     if value.isdigit() and _COUNT_TAIL.match(text, start):
         return None
-    return Span(start, end, "")
+    return Span(start, end)
+
+
+_SOURCE_LITERAL: Final = re.compile(
+    r"""=?[ \t]{0,8}(?:[\w.\[\], |]{1,40}?[ \t]{0,4}=[ \t]{0,4})?(?:SecretStr\(|str\()?[bBuUrR]{0,2}(["'])([^"'\n\\{}]{4,400})\1"""
+)
+
+
+def _read_source(text: str, at: int, kind: KeyClass) -> Span | None:
+    """In source only a literal counts, and only one that reads like a credential."""
+    literal = _SOURCE_LITERAL.match(text, at)
+    if not literal:
+        return None
+    value = literal.group(2)
+    if is_harmless(value, kind) or not looks_opaque(value) or "%" in value or "://" in value or " " in value.strip():
+        return None
+    if value.replace("_").replace("-").replace(".").isalpha() or re.match(r"^[A-Z][\w\-]*$|^[\w.]+:[\w.]*$|^[^\w]+$", value) and not any(c.isdigit() for c in value):
+        return None
+    return Span(literal.start(2), literal.end(2))
 
 
 _TO_DELIMITER: Final = re.compile(r"(?: [^\s,;&|\"'<>()\[\]{}=:]{1,24}(?![=:\w])){1,5}(?=\s*(?:$|[,;&|\"'<>)\]}\r\n]))")

@@ -139,8 +139,8 @@ def _has_cpf(digits: str) -> bool:
     return check(digits[:9]) == int(digits[9]) and check(digits[:10]) == int(digits[10])
 
 
-def find_numbers(text: str) -> list[tuple[int, int, str]]:
-    """Spans of cards, phones and ids, each with the name of its rule."""
+def find_numbers(text: str, people: bool = True, addresses: bool = True) -> list[tuple[int, int, str]]:
+    """Spans of cards, accounts, phones, ids and public addresses, each with the name of its rule."""
     spans: list[tuple[int, int, str]] = []
     for match in NUMBER.finditer(text):
         raw, start = match.group(), match.start()
@@ -152,9 +152,22 @@ def find_numbers(text: str) -> list[tuple[int, int, str]]:
             if span:
                 spans.append((start + span[0], start + span[1], "card"))
                 continue
-        rule = _person_number(raw, digits, text[max(0, start - 40) : start])
-        if rule:
-            spans.append((start, match.end(), rule))
+        if people:
+            rule = _person_number(raw, digits, text[max(0, start - 40) : start])
+            if rule:
+                spans.append((start, match.end(), rule))
+    if not people:
+        return spans
+    for match in IBAN.finditer(text):
+        end = iban_end(text, match.start(), match.end())
+        if end > 0:
+            spans.append((match.start(), end, "iban"))
+    if addresses and "." in text:
+        for match in IPV4.finditer(text):
+            if is_public_ipv4(match.groups(), text, match.start()):
+                spans.append((match.start(), match.end(), "ip"))
+    if addresses and text.count(":") > 1:
+        spans.extend((m.start(), m.end(), "ip") for m in IPV6.finditer(text) if is_public_ipv6(m.group()))
     return spans
 
 

@@ -1,20 +1,33 @@
-"""Scrub one string: which rules apply, in which order, and what a rule leaves behind."""
+"""Scrub one string: which rules apply to which kind of field, and what a rule leaves behind.
 
-import html
+Every finder returns spans over the same text; they are cut out together, and a changed text is looked at again until
+nothing more is found. So a second scrub changes nothing.
+"""
+
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final
-from urllib.parse import unquote
 
+from .command import find_command
+from .database import SQL, find_database
+from .drawn import find_drawn
+from .encoded import BASE64, HEX, decode_base64, decode_hex, spell_out
 from .keys import KeyClassifier
-from .keyvalue import Span, find_pairs
-from .marker import FILTERED, TRUNCATED, marker
-from .numbers import IBAN, IPV4, IPV6, find_numbers, iban_end, is_public_ipv4, is_public_ipv6
-from .tokens import PEM, PEM_TAIL, VENDOR, WEBHOOK
+from .keyvalue import find_pairs
+from .markup import find_markup
+from .marker import FILTERED, TRUNCATED
+from .numbers import find_numbers
+from .person import find_person
+from .prose import STEMS, find_prose
+from .spans import Span, cut
+from .tokens import find_tokens
+from .urls import find_urls
 
 MAX_STRING_CHARS: Final = 65_536
-_MAX_ROUNDS: Final = 4
+MIN_TAINT_CHARS: Final = 6
+_MAX_ROUNDS: Final = 5
+_MAX_DECODED: Final = 40
 
 
 class Mode(IntEnum):
@@ -29,166 +42,133 @@ class Mode(IntEnum):
     SQL = 6
 
 
-_USERINFO: Final = re.compile(r"(?<![\w])([A-Za-z][A-Za-z0-9+.\-]{1,30}://)([^\s/@:\"'<>?#\\]{0,100}):([^\s\"'<>]{1,400})@")
-_USERINFO_CUT: Final = re.compile(r"(?<![\w])([A-Za-z][A-Za-z0-9+.\-]{1,30}://[^\s/@:\"'<>?#\\\[]{1,100}:)([^\s/\"'<>@?#:]{3,200})$")
-_AUTH: Final = re.compile(r"(?<![\w\-])(?i:bearer|basic|token|apikey|digest)[ \t]{1,4}(?:token[ :]{1,2})?[\"']?([A-Za-z0-9\-._~+/]{10,4096}={0,2})")
+_AUTH: Final = re.compile(r"(?<![\w\-])(?:bearer|basic|token|apikey|digest)[ \t]{1,4}(?:token[ :]{1,2})?[\"']?([A-Za-z0-9\-._~+/]{8,4096}={0,2})", re.IGNORECASE)
 _EMAIL: Final = re.compile(
-    r"[\w.!#$&*+/?^`{|}~\-]{1,64}(?<![.])(?:@|%(?:25){0,3}40|&\#64;|&\#x40;|&commat;|\\+u0040|\\+x40)(?=\w)((?:[\w\-]{1,63}\.){1,6}[^\W\d_]{2,24})(?![\w])"
+    r"[\w.!#$&*+/?^`{|}~\-]{1,64}(?<![.])(?:@|%(?:25){0,3}40|&\#64;|&\#x40;|&commat;|\\+u0040|\\+x40|\s?[\[({](?:at|AT|ät)[\])}]\s?)(?=\w)((?:[\w\-]{1,63}\.){1,6}[^\W\d_]{2,24})(?![\w])"
 )
 _NOT_MAIL_TLDS: Final = frozenset(
-    "internal local localhost lan localdomain png jpg jpeg gif svg webp ico css js ts tsx jsx py json html htm zip whl gz yml yaml toml cfg txt md lock so service target mjs".split()
+    "internal local localhost lan localdomain png jpg jpeg gif svg webp ico css js ts tsx jsx py json html htm zip whl gz yml yaml toml cfg txt md lock so service target mjs sql log".split()
 )
-_HAS_AT: Final = re.compile(r"@|%(?:25)*40|&#|&commat|u0040|x40")
+_HAS_AT: Final = re.compile(r"@|%(?:25)*40|&#|&commat|u0040|x40|[\[({](?:at|AT)[\])}]")
 _DIGIT: Final = re.compile(r"\d")
-_SQL: Final = re.compile(r"^\s*(?:/\*.{0,200}?\*/\s*)?(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|CREATE|ALTER|CALL|EXEC|REPLACE|COPY|SET|GRANT)\b", re.IGNORECASE | re.DOTALL)
-_SQL_LITERAL: Final = re.compile(r"(?<![\w])[eEnN]?'(?:[^'\\]|''|\\.){0,4000}(?:'|\Z)")
-_PARAMETERS: Final = re.compile(r"(\[parameters: )(.{1,20000}?)(\]\s*(?:\n|\(Background|$)|\Z)", re.DOTALL)
-_DETAIL_KEY: Final = re.compile(r"Key \(([^()]{1,200})\)=\((.{0,2000}?)\)(?= (?:already|is not|is still|conflicts)|\.|$)", re.DOTALL)
-_FAILING_ROW: Final = re.compile(r"(Failing row contains \()(.{1,8000}?)(\)\.?(?:\n|$)|\Z)", re.DOTALL)
+_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}|&\w{2,6};|&#|\\+u00|\\+x[2-7]")
+_AUTH_WORD: Final = re.compile(r"(?i:bearer|basic|token|apikey|digest)[ \t]")
+_LONG: Final = re.compile(r"[A-Za-z0-9+/_\-]{16}")
 
 
 class TextScrubber:
-    """Scrub strings. Output that is scrubbed again stays as it is.
-
-    Clean short strings are remembered across calls (never one that held something), so thread-safe by the
-    atomicity of single dict operations.
-    """
+    """Scrub strings with the built-in rules and the user's own patterns. Thread-safe: nothing changes after it is built."""
 
     def __init__(self, keys: KeyClassifier, patterns: Iterable[re.Pattern[str]] = ()) -> None:
-        self._keys = keys
+        self._classify = keys.classify
         self._patterns = tuple(patterns)
 
-    def scrub(self, text: str, mode: Mode, hits: list[str]) -> str:
-        """Return the text without anything sensitive; append the name of each rule that removed something."""
+    def scrub(self, text: str, mode: Mode, hits: list[str], taints: dict[str, None] | None = None) -> str:
+        """Return the text without anything sensitive.
+
+        Args:
+            text: any string; what lies beyond 64 K characters is cut, not scanned.
+            mode: what the field holds.
+            hits: the name of each rule that removed something is appended.
+            taints: values that were removed because of a name are added.
+        """
         tail = ""
         if len(text) > MAX_STRING_CHARS:
-            text, tail = text[:MAX_STRING_CHARS], TRUNCATED
-        out = self._once(text, mode, hits)
-        if out is not text and out != text:
-            for _ in range(_MAX_ROUNDS):
-                again = self._once(out, mode, hits)
-                if again == out:
-                    break
-                out = again
-            else:
-                return FILTERED
-        return out + tail if tail else out
+            text, tail = text[:MAX_STRING_CHARS].removesuffix(TRUNCATED), TRUNCATED
+        for _ in range(_MAX_ROUNDS):
+            out = self._once(text, mode, hits, taints)
+            if out is text or out == text:
+                return out + tail if tail else out
+            text = out
+        return FILTERED
 
-    def _once(self, text: str, mode: Mode, hits: list[str]) -> str:
-        out = text
-        for pattern in self._patterns:
-            out = _sub(pattern, out, "custom", hits)
-        if "-----" in out:
-            out = _sub(PEM, out, "private_key", hits)
-            out = _sub(PEM_TAIL, out, "private_key", hits)
-        if "://" in out:
-            out = _userinfo(out, hits)
-            out = WEBHOOK.sub(lambda m: _hit(hits, "webhook", m.group()[: m.start(1) - m.start()]), out)
-        has_digit = _DIGIT.search(out) is not None
-        if has_digit and len(out) > 15:
-            out = _sub(VENDOR, out, "token", hits)
-        if mode is Mode.IDENTIFIER:
-            return out
-        if mode is Mode.SQL or (mode is Mode.TEXT and _SQL.match(out)):
-            out = _SQL_LITERAL.sub(lambda m: _literal(m.group(), hits), out)
-        if "[parameters: " in out or "=(" in out or "Failing row" in out:
-            out = self._database(out, hits)
-        spans = find_pairs(out, self._keys.classify, mode is Mode.URL or "?" in out)
+    def _once(self, text: str, mode: Mode, hits: list[str], taints: dict[str, None] | None) -> str:
+        spans = self._spans(text, mode)
         if spans:
-            out = _cut(out, spans, hits)
-        out = _AUTH.sub(lambda m: _auth(m, hits), out)
+            keyed = {text[start:end] for start, end, rule in spans if not rule and end - start >= MIN_TAINT_CHARS}
+            out = cut(text, spans, hits)
+            for value in keyed:
+                if taints is not None:
+                    taints[value] = None
+                if value in out and not value.isalpha():
+                    out = out.replace(value, FILTERED)
+            return out
+        if mode is Mode.IDENTIFIER or mode is Mode.SOURCE:
+            return text
+        return self._decoded(text, mode, hits, taints)
+
+    def _spans(self, text: str, mode: Mode) -> list[Span]:
+        spans = [Span(m.start(), m.end(), "custom") for pattern in self._patterns for m in pattern.finditer(text) if m.end() > m.start()]
+        has_digit = _DIGIT.search(text) is not None
+        spans += find_tokens(text, has_digit)
+        if mode is Mode.IDENTIFIER:
+            if "://" in text:
+                spans += find_urls(text)
+            return spans
+        if "/" in text:
+            spans += find_urls(text)
+        if mode is Mode.SOURCE:
+            spans += find_pairs(text, self._classify, is_source=True)
+            if has_digit:
+                spans += [Span(*span) for span in find_numbers(text, people=False)]
+            return spans
+        is_sql = mode is Mode.SQL or SQL.search(text) is not None
+        spans += find_pairs(text, self._classify, is_url=mode is Mode.URL or "?" in text)
+        spans += find_database(text, self._classify, is_sql)
+        if "<" in text or "name=" in text or "\\" in text or not text.isascii():
+            spans += find_markup(text, self._classify)
+        if " " in text or "," in text:
+            spans += find_command(text, self._classify)
+            low = text.lower()
+            if any(stem in low for stem in STEMS):
+                spans += find_prose(text)
+            spans += find_person(text)
+            if "└" in text or "╰" in text:
+                spans += find_drawn(text, self._classify)
+            if _AUTH_WORD.search(text):
+                spans += [Span(m.start(1), m.end(1), "auth") for m in _AUTH.finditer(text) if _is_credential(m.group(1))]
         if has_digit:
-            out = _numbers(out, mode, hits)
-        if _HAS_AT.search(out):
-            out = _EMAIL.sub(lambda m: _email(m, hits), out)
-        return out
+            spans += [Span(*span) for span in find_numbers(text, addresses=mode is not Mode.AGENT and mode is not Mode.HOST)]
+        if _HAS_AT.search(text):
+            spans += [Span(m.start(), m.end(), "email") for m in _EMAIL.finditer(text) if _is_mail(m)]
+        return spans
 
-    def _database(self, text: str, hits: list[str]) -> str:
-        text = _PARAMETERS.sub(lambda m: _hit(hits, "parameters", m.group(1)) + m.group(3), text)
-        text = _FAILING_ROW.sub(lambda m: _hit(hits, "row", m.group(1)) + m.group(3), text)
+    def _decoded(self, text: str, mode: Mode, hits: list[str], taints: dict[str, None] | None) -> str:
+        if _ENCODED.search(text):
+            plain = spell_out(text)
+            if plain != text:
+                spans = self._spans(plain, mode)
+                if spans:
+                    return self._once(plain, mode, hits, taints)
+        if len(text) < 16 or not _LONG.search(text):
+            return text
+        spans = []
+        for i, match in enumerate(BASE64.finditer(text)):
+            if i > _MAX_DECODED:
+                break
+            said = decode_base64(match.group())
+            if said and self._hides(said):
+                spans.append(Span(match.start(), match.end(), "encoded"))
+        for i, match in enumerate(HEX.finditer(text)):
+            if i > _MAX_DECODED:
+                break
+            said = decode_hex(match.group())
+            if said and self._hides(said):
+                spans.append(Span(match.start(), match.end(), "encoded"))
+        return cut(text, spans, hits) if spans else text
 
-        def key(match: re.Match[str]) -> str:
-            columns = match.group(1).split(",")
-            if any(self._keys.classify(column.strip()) for column in columns):
-                return _hit(hits, "row", f"Key ({match.group(1)})=(") + ")"
-            return match.group()
-
-        return _DETAIL_KEY.sub(key, text)
-
-
-def _hit(hits: list[str], rule: str, kept: str = "") -> str:
-    hits.append(rule)
-    return kept + marker(rule)
-
-
-def _sub(pattern: re.Pattern[str], text: str, rule: str, hits: list[str]) -> str:
-    return pattern.sub(lambda m: _hit(hits, rule), text)
-
-
-def _literal(literal: str, hits: list[str]) -> str:
-    inner = literal.strip("eEnN'")
-    if not inner or inner.startswith("[Filtered") or inner == "?" or re.fullmatch(r"[\w%: ,.\-/]{1,3}", inner):
-        return literal
-    hits.append("sql")
-    return "'?'"
-
-
-def _userinfo(text: str, hits: list[str]) -> str:
-    def one(match: re.Match[str]) -> str:
-        if match.group(3).startswith(("[Filtered", "***", "//")):
-            return match.group()
-        return _hit(hits, "url_password", match.group(1) + match.group(2) + ":") + "@"
-
-    def cut(match: re.Match[str]) -> str:
-        if match.group(2).startswith("[") or match.group(2).isdigit():
-            return match.group()
-        return _hit(hits, "url_password", match.group(1))
-
-    return _USERINFO_CUT.sub(cut, _USERINFO.sub(one, text))
+    def _hides(self, said: str) -> bool:
+        if self._spans(said, Mode.TEXT):
+            return True
+        user, colon, rest = said.partition(":")
+        return bool(colon) and " " not in said and len(rest) >= 4 and user.replace(".", "").replace("-", "").replace("_", "").isalnum() and not rest.isdigit()
 
 
-def _auth(match: re.Match[str], hits: list[str]) -> str:
-    value = match.group(1)
-    if value.isalpha() and not (len(value) >= 16 and not value.islower() and not value.istitle()):
-        return match.group()
-    if value.startswith("[Filtered") or not (any(c.isdigit() for c in value) or value.endswith("=") or not value.islower()):
-        return match.group()
-    return _hit(hits, "auth", match.group()[: match.start(1) - match.start()])
+def _is_credential(value: str) -> bool:
+    if value.startswith("Filtered") or value.isalpha() and not (len(value) >= 16 and not value.islower() and not value.istitle()):
+        return False
+    return any(c.isdigit() for c in value) or value.endswith("=") or (not value.islower() and len(value) >= 12 and "-" not in value and "_" not in value)
 
 
-def _numbers(text: str, mode: Mode, hits: list[str]) -> str:
-    spans = [Span(*span) for span in find_numbers(text)]
-    for match in IBAN.finditer(text):
-        end = iban_end(text, match.start(), match.end())
-        if end > 0:
-            spans.append(Span(match.start(), end, "iban"))
-    if mode is not Mode.AGENT and mode is not Mode.HOST:
-        if "." in text:
-            for match in IPV4.finditer(text):
-                if is_public_ipv4(match.groups(), text, match.start()):
-                    spans.append(Span(match.start(), match.end(), "ip"))
-        if text.count(":") > 1:
-            spans.extend(Span(m.start(), m.end(), "ip") for m in IPV6.finditer(text) if is_public_ipv6(m.group()))
-    return _cut(text, spans, hits) if spans else text
-
-
-def _email(match: re.Match[str], hits: list[str]) -> str:
-    domain = match.group(1)
-    if domain.rpartition(".")[2].lower() in _NOT_MAIL_TLDS or match.group().startswith("git@"):
-        return match.group()
-    return _hit(hits, "email")
-
-
-def _cut(text: str, spans: list[Span], hits: list[str]) -> str:
-    spans.sort()
-    pieces: list[str] = []
-    at = 0
-    for start, end, rule in spans:
-        if start < at:
-            continue
-        pieces.append(text[at:start])
-        pieces.append(marker(rule) if rule else FILTERED)
-        hits.append(rule or "key")
-        at = end
-    pieces.append(text[at:])
-    return "".join(pieces)
+def _is_mail(match: re.Match[str]) -> bool:
+    return match.group(1).rpartition(".")[2].lower() not in _NOT_MAIL_TLDS and not match.group().startswith("git@")

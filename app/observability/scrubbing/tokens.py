@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from .spans import Span
+
 # Prefix and tail of public token formats. A token starts where no word character stands before it.
 _SHAPES: Final = (
     r"(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}",
@@ -100,8 +102,48 @@ WEBHOOK: Final = re.compile(
 )
 # A key may be cut off, carry a log prefix on every line, or stand with escaped line ends.
 PEM: Final = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]{0,40}-----|\Z)", re.DOTALL
+    r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----.{0,60000}?(?:-----END [A-Z0-9 ]{0,40}-----|\Z)", re.DOTALL
 )
-PEM_TAIL: Final = re.compile(r"(?:[A-Za-z0-9+/=\\\s]|\\[nr]){24,20000}-----END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-LONG_RUN: Final = re.compile(r"(?<![\w\-.$:])[\w\-.$:~]{16}")
-LETTER_AND_DIGIT: Final = re.compile(r"[A-Za-z].{0,200}?\d|\d.{0,200}?[A-Za-z]", re.DOTALL)
+PEM_END: Final = re.compile(r"-----END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
+# The first bytes of private keys in PKCS#1, PKCS#8, SEC1 and OpenSSH form, and blocks of lines as keys have them.
+DER: Final = re.compile(
+    r"(?<![A-Za-z0-9+/])(?:MII(?:Ev|Eo|Ep|CX|CW|Cd|JK|JQ|G[45]|Bg|Bo|J0)|MHcCAQ|MHQCAQ|MIG[HT]AgE|MC4CAQ|b3BlbnNzaC1rZXk)[A-Za-z0-9+/]{20,}(?:(?:\s|\\[rn]){1,4}[A-Za-z0-9+/]{8,}){0,200}={0,2}"
+)
+BLOCK: Final = re.compile(r"(?:(?:^|(?<=\n))[^\n]{0,60}?(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{60,76}={0,2}[\"',]{0,2}\r?(?:\n|$)){3,400}")
+_BASE64_LINE: Final = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{8,}={0,2}[\"',\\nr]{0,4}$")
+
+
+def find_tokens(text: str, has_digit: bool) -> list[Span]:
+    """Spans of everything that identifies itself as a credential."""
+    spans: list[Span] = []
+    if "-----" in text:
+        spans.extend(Span(m.start(), m.end(), "private_key") for m in PEM.finditer(text))
+        for match in PEM_END.finditer(text):
+            start = _key_start(text, match.start())
+            if start < match.start():
+                spans.append(Span(start, match.end(), "private_key"))
+    if not has_digit or len(text) < 16:
+        return spans
+    spans.extend(Span(m.start(), m.end(), "token") for m in VENDOR.finditer(text))
+    if "://" in text or "/services/" in text:
+        spans.extend(Span(m.start(1), m.end(1), "webhook") for m in WEBHOOK.finditer(text))
+    if len(text) >= 60:
+        spans.extend(Span(m.start(), m.end(), "private_key") for m in DER.finditer(text))
+        if "\n" in text:
+            spans.extend(Span(m.start(), m.end(), "private_key") for m in BLOCK.finditer(text))
+    return spans
+
+
+def _key_start(text: str, end: int) -> int:
+    """Walk back over the lines of a key that lost its beginning."""
+    start = end
+    newline = "\\n" if "\\n-----END" in text else "\n"
+    for _ in range(400):
+        before = text.rfind(newline, 0, max(0, start - 1))
+        line = text[before + len(newline) if before >= 0 else 0 : start].strip()
+        if line and not _BASE64_LINE.search(line):
+            break
+        start = before if before >= 0 else 0
+        if before <= 0:
+            break
+    return start

@@ -53,6 +53,7 @@ class Walk:
         self._text = text
         self._memos: list[dict[str, tuple[str, tuple[str, ...]]]] = [{} for _ in Mode]
         self._taints: dict[str, None] = {}
+        self._found: dict[str, None] = {}
         self._nodes = 0
         self._chars = 0
         self.removed: list[Removal] = []
@@ -60,6 +61,8 @@ class Walk:
     def run(self, payload: Any, place: str) -> Any:
         """Scrub the payload; the second pass removes values found under telling keys from everywhere else."""
         out = self._value(payload, (), Mode.TEXT, KeyClass.NONE)
+        for found in self._found:
+            self._taint(found)
         if self._taints:
             out = self._remove_taints(out)
         return out
@@ -97,7 +100,7 @@ class Walk:
                 return self._remove(path, "budget")
             hits: list[str] = []
             try:
-                out = self._text.scrub(text, mode, hits)
+                out = self._text.scrub(text, mode, hits, self._found)
             except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
                 out, hits = marker("error"), ["error"]
             known = memo[text] = (out, tuple(hits))

@@ -1,0 +1,96 @@
+"""Values on command lines and in protocol dialogues: curl, database clients, Docker, Redis, SMTP."""
+
+import re
+from typing import Final
+
+from .harmless import is_harmless, is_word
+from .keys import KeyClass
+from .prose import looks_secret
+from .spans import Classify, Span
+
+OPTION: Final = re.compile(r"""(?<![\w\-])--?([A-Za-z][\w\-]{1,40})['"]?(?:,\s?|\s{1,4})(?:\\?["']([^"'\\]{1,400})|([^\s"'\-\[\]{}(),;|&<>][^\s"'\[\]{}();|&<>]{0,400}))""")
+USER: Final = re.compile(r"""(?<![\w\-])(?:-u|--user|--proxy-user|-U|--userpwd)['"]?(?:[ =,]\s?|(?=\w))['"]?([^\s:"']{1,80}):([^\s"']{1,200})""")
+_CLIENT_FLAGS: Final = {
+    "mysql": "-p", "mysqldump": "-p", "mysqladmin": "-p", "mariadb": "-p", "mysqlsh": "-p", "sshpass": "-p", "mongosh": "-p", "mongo": "-p",
+    "mongodump": "-p", "mongoexport": "-p", "login": "-p", "cqlsh": "-p", "redis-cli": "-a", "ldapsearch": "-w", "ldapmodify": "-w", "sqlcmd": "-P",
+    "bcp": "-P", "7z": "-p", "unzip": "-P", "zip": "-P", "influx": "-p", "sqlplus": "-p", "smbclient": "-p", "xfreerdp": "/p:", "net": "/p:", "rabbitmqadmin": "-p",
+    "mosquitto_pub": "-P", "mosquitto_sub": "-P", "impala-shell": "-p", "vncpasswd": "-p", "expect": "-p", "isql": "-P", "clickhouse-client": "-p", "psexec": "-p", "nmap": "-p_",
+}  # fmt: skip
+CLIENT: Final = re.compile(r"(?<![\w\-])(" + "|".join(map(re.escape, sorted(_CLIENT_FLAGS, key=len, reverse=True))) + r")(?:\.exe)?['\",]{0,2}\s([^\n|;]{1,400})")
+PASS_SOURCE: Final = re.compile(r"(?<![\w])pass:([^\s\"']{3,200})")
+HTPASSWD: Final = re.compile(r"\bhtpasswd\s(?:-\w*b\w*\s)(?:-\w+\s){0,4}(?:\S+\s){1,2}([^\s\"']{3,200})(?=\s|$|['\"])")
+AUTH: Final = re.compile(r"(?<![\w\-])(?:AUTH|auth)[ \t]+(?:(?:PLAIN|LOGIN|XOAUTH2|CRAM-MD5|GSSAPI|[A-Za-z][\w\-]{1,30})[ \t]+)?([^\s\"'\\()<>,]{4,2000})")
+CHALLENGE: Final = re.compile(r"334[^\n]{0,80}\n[^\n]{0,40}?(?:send:|C:|>{1,3}|->|client:)\s{0,3}b?['\"]?([A-Za-z0-9+/=]{4,2000})(?![\w])")
+REDIS: Final = re.compile(r"(?<![\w])(?:HSET|HMSET|HSETNX|CONFIG SET|MSET|SET|SETEX|GETSET|HELLO)[ \t]([^\n()]{3,2000})")
+REQUIREPASS: Final = re.compile(r"(?<![\w])(?:requirepass|masterauth|ACL SETUSER \w+[^\n>]{0,80}>)\s{0,3}[\"']?([^\s\"')]{3,200})")
+DOCKERFILE: Final = re.compile(r"(?:^|\n|['\"])\s{0,8}(?:ENV|ARG|SETENV)\s+(\w{2,60})[ \t]+[\"']?([^\s\"'=][^\s\"']{2,400})")
+_BASE64: Final = re.compile(r"^[A-Za-z0-9+/]{8,}={0,2}$")
+
+
+def find_command(text: str, classify: Classify) -> list[Span]:
+    """Spans of values on command lines and in dialogues."""
+    spans: list[Span] = []
+    if "-" in text or "/p:" in text:
+        for match in OPTION.finditer(text):
+            kind = classify(match.group(1))
+            group = 2 if match.group(2) is not None else 3
+            value = match.group(group)
+            if kind and not is_harmless(value, kind) and not is_word(value) and (kind is not KeyClass.WEAK or looks_secret(value)):
+                spans.append(Span(match.start(group), match.end(group)))
+        for match in USER.finditer(text):
+            if not match.group(2).startswith(("[Filtered", "$")) and not match.group(2).isdigit():
+                spans.append(Span(match.start(2), match.end(2), "cli"))
+        for match in CLIENT.finditer(text):
+            _add_client(spans, match)
+        for match in HTPASSWD.finditer(text):
+            _add(spans, match)
+    if "pass:" in text:
+        for match in PASS_SOURCE.finditer(text):
+            _add(spans, match)
+    if "AUTH" in text or "auth " in text:
+        for match in AUTH.finditer(text):
+            value = match.group(1).rstrip(".,;:")
+            if looks_secret(value) or (len(value) >= 12 and _BASE64.match(value) and not value.isalpha()):
+                spans.append(Span(match.start(1), match.start(1) + len(value), "cli"))
+    if "334" in text:
+        for match in CHALLENGE.finditer(text):
+            _add(spans, match)
+    if "SET" in text or "HELLO" in text:
+        for match in REDIS.finditer(text):
+            _add_redis(spans, match, classify)
+    if "requirepass" in text or "masterauth" in text or "SETUSER" in text:
+        for match in REQUIREPASS.finditer(text):
+            _add(spans, match)
+    if "ENV " in text or "ARG " in text:
+        for match in DOCKERFILE.finditer(text):
+            kind = classify(match.group(1))
+            if kind and not is_harmless(match.group(2), kind):
+                spans.append(Span(match.start(2), match.end(2)))
+    return spans
+
+
+def _add(spans: list[Span], match: re.Match[str]) -> None:
+    value = match.group(1)
+    if not value.startswith(("[Filtered", "$")) and not is_word(value):
+        spans.append(Span(match.start(1), match.end(1), "cli"))
+
+
+def _add_client(spans: list[Span], match: re.Match[str]) -> None:
+    flag = _CLIENT_FLAGS[match.group(1)]
+    attached = match.group(1).startswith(("mysql", "mariadb", "7z")) or flag == "/p:"
+    gap = "" if attached else r"['\",]{0,2}[ =]{0,2}['\"]?"
+    found = re.search(rf"(?:^|\s|['\"]){re.escape(flag)}{gap}([^\s\"',]{{3,200}})", match.group(2))
+    if found and not found.group(1).startswith(("[Filtered", "$", "-")) and not re.fullmatch(r"[\d:.,\-]+", found.group(1)):
+        start = match.start(2)
+        spans.append(Span(start + found.start(1), start + found.end(1), "cli"))
+
+
+def _add_redis(spans: list[Span], match: re.Match[str], classify: Classify) -> None:
+    kind = KeyClass.NONE
+    for token in re.finditer(r"[^\s]+", match.group(1)):
+        word = token.group().strip("'\"")
+        if kind and not is_harmless(word, kind) and not is_word(word):
+            spans.append(Span(match.start(1) + token.start(), match.start(1) + token.end()))
+            kind = KeyClass.NONE
+            continue
+        kind = classify(word) if len(word) <= 60 and "=" not in word else KeyClass.NONE

@@ -1,0 +1,100 @@
+"""SQL and what databases and their drivers say: literals, parameters, rows, and values echoed back in errors."""
+
+import re
+from typing import Final
+
+from .prose import looks_secret
+from .spans import Classify, Span
+
+SQL: Final = re.compile(
+    r"(?:^|\[SQL: |STATEMENT:\s+|QUERY:\s+|(?<=[\"'(:] )|(?<=[\"'(`]))\s{0,8}(?:/\*.{0,200}?\*/\s{0,4})?(?:SELECT\s|INSERT\s+INTO\s|UPDATE\s+[\w.\"`]+\s+SET\s|DELETE\s+FROM\s|WITH\s+\w+\s+AS\s|MERGE\s+INTO|CREATE\s+(?:USER|ROLE|TABLE|SERVER|LOGIN)"
+    r"|ALTER\s+(?:USER|ROLE|LOGIN|SYSTEM)|CALL\s+\w+\(|EXEC(?:UTE)?\s|REPLACE\s+INTO|COPY\s+\w+|SET\s+[\w.]+\s*(?:=|TO)|GRANT\s)",
+    re.IGNORECASE,
+)
+LITERAL: Final = re.compile(r"(?<![\w])[eEnN]?'((?:[^'\\]|''|\\.){0,4000})(?:'|\Z)")
+DOLLAR: Final = re.compile(r"\$(\w{0,20})\$(.{1,4000}?)\$\1\$", re.DOTALL)
+_PLAIN: Final = re.compile(
+    r"^(?:[a-z]{1,16}(?:_[a-z]{1,16}){0,3}|[%_?: ,.\-/]{0,3}|\d{1,4} ?(?:second|minute|hour|day|week|month|year|sec|min|hr)s?|\d{4}-\d\d-\d\d(?:[ T][\d:.+Z\-]{4,20})?|\d{1,6}|utf-?8|[A-Z]{1,4}|\$\.?[\w.\[\]*]{1,60}|YYYY[\w\-: ]*|\[Filtered.*|\?)$"
+)
+_INSERT: Final = re.compile(r"\bVALUES\s*\(|PASSWORD|IDENTIFIED\s+BY|crypt\s*\(|digest\s*\(", re.IGNORECASE)
+PARAMETERS: Final = re.compile(r"(?:\[parameters: |\bparameters: (?=\$1))(.{1,20000}?)(?=\]\s*(?:\n|\(Background|$)|\Z)", re.DOTALL)
+_ONLY_NUMBERS: Final = re.compile(r"^[\s\d.,()\[\]{}]*(?:None|True|False|null|[\s\d.,()\[\]{}])*$")
+KEY: Final = re.compile(r"Key \(([^\n]{1,300}?)\)=\((.{0,2000}?)\)(?= already| is not| is still| conflicts|\.|$|\n)", re.DOTALL)
+FAILING_ROW: Final = re.compile(r"Failing row contains \((.{1,8000}?)(?=\)\.?(?:\s*\n|$|['\"\\])|\Z)", re.DOTALL)
+MYSQL_DUPLICATE: Final = re.compile(r"Duplicate entry '(.{1,400}?)' for key '?([\w.]{1,80})")
+ARGUMENT: Final = re.compile(r"invalid input for query argument \$\d+: (.{1,2000}?)(?= \([^()\n]{0,200}\)?$|$|\n)")
+# Libraries quote what they could not parse; with a mis-typed connection URL that is the password.
+ECHO: Final = re.compile(
+    r"(?:invalid (?:integer|boolean|[\w\-]{2,24}) value:?|invalid literal for int\(\) with base \d+:|could not convert string to float:|could not be cast to integer value as|nonnumeric port:|[Ii]nvalid port:?"
+    r"|bad value for \w{2,30}:|could not translate host name|failed to resolve host|Temporary failure resolving|missing \"=\" after|invalid (?:connection option|URI query parameter|percent-encoded token|dsn|port number|hostname|URL|channel_binding value|isoformat string|header value|token|date|number|email|uuid|input)[\w ]{0,20}:?"
+    r"|invalid input syntax for (?:type )?[\w ]{2,30}:|invalid input value for enum \w{1,60}:|value too long for [\w ()]{1,60}:|in header value:|time data|Unknown database|Access denied for user|unsupported scheme|Failed to parse:?|Invalid URL|not a valid \w{1,30}:?|Could not parse[\w ]{0,40}|cannot parse[\w ]{0,20}:?|Unexpected value:?|invalid choice:|unrecognized arguments?:|unknown (?:option|argument|url type):?|No connection adapters were found for|Name or service not known:|encode characters? in|does not match)"
+    r"\s{0,3}b?(\\?[\"'])(.{3,400}?)\1",
+)
+SUBJECT: Final = re.compile(r"^(?:ValueError: )?(['\"])(.{6,200}?)\1 (?:is not a valid \w+|does not appear to be|is not in list|is not a valid)")
+_HOST: Final = re.compile(r"^[a-z0-9]+(?:[.\-][a-z0-9]+)*(?::\d+)?$")
+
+
+def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
+    """Spans of literals, parameters, rows and echoed values."""
+    spans: list[Span] = []
+    if is_sql:
+        _add_literals(spans, text)
+    if "arameters: " in text:
+        for match in PARAMETERS.finditer(text):
+            if not _ONLY_NUMBERS.match(match.group(1)) and not match.group(1).startswith("[Filtered"):
+                spans.append(Span(match.start(1), match.end(1), "parameters"))
+    if "Key (" in text:
+        for match in KEY.finditer(text):
+            columns = re.split(r"[,()\s\"]+|::\w+", match.group(1))
+            if any(classify(column) for column in columns) and not match.group(2).startswith("[Filtered"):
+                spans.append(Span(match.start(2), match.end(2), "row"))
+    if "Failing row" in text:
+        spans.extend(Span(m.start(1), m.end(1), "row") for m in FAILING_ROW.finditer(text) if not m.group(1).startswith("[Filtered"))
+    if "Duplicate entry" in text:
+        for match in MYSQL_DUPLICATE.finditer(text):
+            if classify(match.group(2).rpartition(".")[2]) or looks_echoed(match.group(1)):
+                spans.append(Span(match.start(1), match.end(1), "row"))
+    if "query argument" in text:
+        for match in ARGUMENT.finditer(text):
+            value = match.group(1).strip("'\"")
+            if looks_echoed(value):
+                spans.append(Span(match.start(1), match.end(1), "echo"))
+    if "'" in text or '"' in text:
+        for pattern in (ECHO, SUBJECT):
+            for match in pattern.finditer(text):
+                host = "host" in match.group()[:30]
+                if looks_echoed(match.group(2), host):
+                    spans.append(Span(match.start(2), match.end(2), "echo"))
+    return spans
+
+
+def looks_echoed(value: str, is_host: bool = False) -> bool:
+    """True if an echoed value reads like a password rather than like a word, number, date, host or id."""
+    if not looks_secret(value) or " " in value or value.startswith("["):
+        return False
+    if "://" in value or re.match(r"^\d+(?:[.,]\d+)*[a-z%]{0,3}$", value) or re.match(r"^[\d.,:/TZ+\- ]+$", value):
+        return False
+    if any(c in "!#$%^&*@~?" for c in value):
+        return True
+    if is_host and (_HOST.match(value) or "." in value):
+        return False
+    upper, lower = any(c.isupper() for c in value), any(c.islower() for c in value)
+    if upper and lower:
+        return len(value) >= 6
+    if re.match(r"^[0-9a-f]{8}-[0-9a-f]{4}-", value) or re.match(r"^[0-9a-f]{24,}$", value) or "_" in value:
+        return False
+    if re.match(r"^[a-z]{3,}(?:-[a-z]{3,})+\d{1,4}$", value):
+        return True
+    return len(value) >= 8 and value.isalnum() and lower and sum(c.isdigit() for c in value) >= 2
+
+
+def _add_literals(spans: list[Span], text: str) -> None:
+    strict = _INSERT.search(text) is not None
+    for match in LITERAL.finditer(text):
+        inner = match.group(1)
+        if inner and not inner.startswith("[Filtered") and inner != "?" and (strict and len(inner) > 3 or not _PLAIN.match(inner)):
+            spans.append(Span(match.start(1), match.end(1), "sql"))
+    if "$$" in text or "$" in text:
+        for match in DOLLAR.finditer(text):
+            if not match.group(2).startswith("[Filtered"):
+                spans.append(Span(match.start(2), match.end(2), "sql"))

@@ -1,0 +1,66 @@
+"""Values in HTML, XML, multipart bodies and binary frames: the name stands in a tag, a header or before a length byte."""
+
+import re
+from typing import Final
+
+from .harmless import is_harmless
+from .keys import KeyClass
+from .spans import Classify, Span
+
+ELEMENT: Final = re.compile(r"<(?:[\w\-]{1,30}:)?([A-Za-z][\w.\-]{1,40})(?:\s[^<>]{0,200})?>\s{0,20}(?:<!\[CDATA\[)?([^<\]]{1,2000})")
+CELL: Final = re.compile(
+    r">\s{0,20}([^<>]{2,40}?)\s{0,5}:?\s{0,5}</(?:td|th|dt|b|strong|label|span|p|div)>:?\s{0,40}(?:<(?:td|dd|code|span|b|i|em|strong|pre|p|div)(?:\s[^<>]{0,80})?>\s{0,20}){1,3}([^<]{1,400})",
+    re.IGNORECASE,
+)
+TAG: Final = re.compile(r"<(?:input|meta|param|option|button|data|property|add|setting|entry)\b([^<>]{1,1000})>?", re.IGNORECASE)
+_ATTRIBUTE: Final = re.compile(r"""([\w\-:]{1,40})\s{0,3}=\s{0,3}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+PART: Final = re.compile(
+    r"""name=\\{0,2}["']([^"'\\\r\n]{1,80})\\{0,2}["'](?![^\r\n]{0,120}filename)(?:[^\r\n\\]{0,200})(?:(?:\r?\n|\\r\\n|\\n)[A-Za-z\-]{4,40}:[^\r\n\\]{0,120}){0,3}(?:\r?\n|\\r\\n|\\n){2}(.{1,8192}?)(?=(?:\r?\n|\\r\\n|\\n)--|$)""",
+    re.DOTALL,
+)
+BINARY: Final = re.compile(r"(?<![A-Za-z_])([A-Za-z][\w\-]{1,40}?)(?:\\{1,4}x[ab][0-9a-f]|\\{1,4}xd[9a](?:\\{1,4}x[0-9a-f]{2}|[\x21-\x7e])|[\ufffd\xa0-\xbf])((?:[^\\'\"\ufffd\x80-\xbf]|\\[^x\\]){3,400})")
+
+
+def find_markup(text: str, classify: Classify) -> list[Span]:
+    """Spans of values whose names stand in tags, parts or frames."""
+    spans: list[Span] = []
+    if "<" in text:
+        for match in ELEMENT.finditer(text):
+            _add(spans, match, 1, 2, classify)
+        if "</" in text:
+            for match in CELL.finditer(text):
+                _add(spans, match, 1, 2, classify)
+        if "=" in text:
+            for match in TAG.finditer(text):
+                _add_tag(spans, match, classify)
+    if "name=" in text:
+        for match in PART.finditer(text):
+            _add(spans, match, 1, 2, classify)
+    if "x" in text and "\\" in text or not text.isascii():
+        for match in BINARY.finditer(text):
+            _add(spans, match, 1, 2, classify)
+    return spans
+
+
+def _add(spans: list[Span], match: re.Match[str], name: int, value: int, classify: Classify) -> None:
+    kind = classify(match.group(name))
+    if kind is KeyClass.NONE:
+        return
+    found = match.group(value).rstrip()
+    if not is_harmless(found, kind) and not ("=" in found and kind is KeyClass.WEAK):
+        spans.append(Span(match.start(value), match.start(value) + len(found)))
+
+
+def _add_tag(spans: list[Span], match: re.Match[str], classify: Classify) -> None:
+    kind = KeyClass.NONE
+    value: tuple[int, int] | None = None
+    for attribute in _ATTRIBUTE.finditer(match.group(1)):
+        name = attribute.group(1).lower()
+        group = 2 if attribute.group(2) is not None else 3 if attribute.group(3) is not None else 4
+        content = attribute.group(group)
+        if name in ("name", "id", "type", "key", "property", "autocomplete", "itemprop"):
+            kind = kind or classify(content)
+        elif name in ("value", "content"):
+            value = (attribute.start(group), attribute.end(group))
+    if kind and value and not is_harmless(match.group(1)[value[0] : value[1]], kind):
+        spans.append(Span(match.start(1) + value[0], match.start(1) + value[1]))
