@@ -19,7 +19,7 @@ _CLIENT_FLAGS: Final = {
 CLIENT: Final = re.compile(r"(?<![\w\-])(" + "|".join(map(re.escape, sorted(_CLIENT_FLAGS, key=len, reverse=True))) + r")(?:\.exe)?['\",]{0,2}\s([^\n|;]{1,400})")
 PASS_SOURCE: Final = re.compile(r"(?<![\w])pass:([^\s\"']{3,200})")
 HTPASSWD: Final = re.compile(r"\bhtpasswd\s(?:-\w*b\w*\s)(?:-\w+\s){0,4}(?:\S+\s){1,2}([^\s\"']{3,200})(?=\s|$|['\"])")
-AUTH: Final = re.compile(r"(?<![\w\-])(?:AUTH|auth)[ \t]+(?:(?:PLAIN|LOGIN|XOAUTH2|CRAM-MD5|GSSAPI|[A-Za-z][\w\-]{1,30})[ \t]+)?([^\s\"'\\()<>,]{4,2000})")
+AUTH: Final = re.compile(r"(?<![\w\-])(?:AUTH|auth)[ \t]+(?:(?:PLAIN|LOGIN|XOAUTH2|CRAM-MD5|GSSAPI|default)[ \t]+)?([^\s\"'\\()<>,]{4,2000})(?:[ \t]+([^\s\"'\\()<>,]{4,2000}))?")
 CHALLENGE: Final = re.compile(r"334[^\n]{0,80}\n[^\n]{0,40}?(?:send:|C:|>{1,3}|->|client:)\s{0,3}b?['\"]?([A-Za-z0-9+/=]{4,2000})(?![\w])")
 REDIS: Final = re.compile(r"(?<![\w])(?:HSET|HMSET|HSETNX|CONFIG SET|MSET|SET|SETEX|GETSET|HELLO)[ \t]([^\n()]{3,2000})")
 REQUIREPASS: Final = re.compile(r"(?<![\w])(?:requirepass|masterauth|ACL SETUSER \w+[^\n>]{0,80}>)\s{0,3}[\"']?([^\s\"')]{3,200})")
@@ -49,9 +49,10 @@ def find_command(text: str, classify: Classify) -> list[Span]:
             _add(spans, match)
     if "AUTH" in text or "auth " in text:
         for match in AUTH.finditer(text):
-            value = match.group(1).rstrip(".,;:")
-            if looks_secret(value) or (len(value) >= 12 and _BASE64.match(value) and not value.isalpha()):
-                spans.append(Span(match.start(1), match.start(1) + len(value), "cli"))
+            for group in (1, 2):
+                value = (match.group(group) or "").rstrip(".,;:")
+                if looks_secret(value) or (len(value) >= 12 and _BASE64.match(value) and not value.isalpha()):
+                    spans.append(Span(match.start(group), match.start(group) + len(value), "cli"))
     if "334" in text:
         for match in CHALLENGE.finditer(text):
             _add(spans, match)
@@ -89,6 +90,8 @@ def _add_redis(spans: list[Span], match: re.Match[str], classify: Classify) -> N
     kind = KeyClass.NONE
     for token in re.finditer(r"[^\s]+", match.group(1)):
         word = token.group().strip("'\"")
+        if word == "=":
+            return
         if kind and not is_harmless(word, kind) and not is_word(word):
             spans.append(Span(match.start(1) + token.start(), match.start(1) + token.end()))
             kind = KeyClass.NONE

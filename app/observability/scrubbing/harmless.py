@@ -41,7 +41,7 @@ _OBJECT: Final = re.compile(
 )
 _MASK: Final = re.compile(r"[*•●·∗]{2,}|(?<![A-Za-z])[xX]{3,}(?![A-Za-z])|…|\.{3,}|#{3,}|█")
 _SIMPLE: Final = re.compile(r"^[a-zA-Z]+(?:[-_. ][a-zA-Z]+){0,4}$")
-_CODE: Final = re.compile(r"^\d{3,10}$|^\d{3}[- ]\d{3}$|^(?=.*\d)[A-Za-z0-9]{4,10}$")
+_CODE: Final = re.compile(r"^\d{3,10}$|^\d{3}[- ]\d{3}$|^(?=(?:[A-Za-z]*\d){3})[A-Za-z0-9]{4,10}$")
 _DATE: Final = re.compile(r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?$")
 _PATHLIKE: Final = re.compile(r"^(?:https?://|/|\./|[A-Za-z]:\\|[\w\-.]+/[\w\-./]*$)")
 _HOST: Final = re.compile(
@@ -55,6 +55,8 @@ def is_masked(value: str) -> bool:
     found = _MASK.search(value)
     if not found:
         return False
+    if "@" in value and found.end() < value.find("@") + 4 and found.start() <= 3:
+        return True
     rest = len(_MASK.sub("", value))
     return rest <= 12 and rest <= max(4, (found.end() - found.start()) * 3)
 
@@ -67,7 +69,7 @@ def is_word(value: str) -> bool:
 def is_harmless(value: str, kind: KeyClass) -> bool:
     """True if the value may stay although its key is of this kind."""
     value = value.strip()
-    if not value or value.lower() in _WORDS or value.startswith("[Filtered"):
+    if not value or value.lower().strip("()<>[]") in _WORDS or value.startswith("[Filtered"):
         return True
     if len(value) < 200 and (_PLACEHOLDER.match(value) or is_masked(value)):
         return True

@@ -129,7 +129,7 @@ _BENIGN_LAST: Final = _set("""
     notification notifications opt consent confirmed bounce bounces open opens click clicks digest_frequency
     engine adapter source sources origin supported allowed denied granted bucket queue topic stream
     language lang ver protocol bits hashing hasher iterations rounds arn ref reference strategy
-    generation generator visibility policy_id
+    generation generator visibility hashers validators header headers finished in scanning
 """) - _set("number_format id_count policy_id last_four digest_frequency")
 # First word: a question or a measure about the thing.
 _BENIGN_FIRST: Final = _set("""
@@ -215,13 +215,14 @@ def _contains(words: list[str], phrase: tuple[str, ...]) -> bool:
 
 
 def _is_vetoed(words: list[str]) -> bool:
-    last = words[-1]
-    if last.isdigit() and len(words) > 2:
-        last = words[-2]
     if words[0] in _BENIGN_FIRST:
         return True
-    if last in _BENIGN_LAST and not _is_thing(words[-2], last):
-        return True
+    for i in range(len(words) - 1, 0, -1):
+        word = words[i]
+        if _is_thing(words[i - 1], word) or _kind_of(word):
+            break
+        if word in _BENIGN_LAST:
+            return True
     return any(f"{a}:{b}" in _INNOCENT_NAMES for a, b in zip(words, words[1:], strict=False))
 
 
@@ -248,16 +249,23 @@ def _strongest(words: list[str], joined: str) -> KeyClass:
             if pair in _PERSONAL_PAIRS or a + b in _PERSONAL_WORDS:
                 weak = KeyClass.PERSONAL
     for word in words:
-        bare = word if word in _SECRET_WORDS else _DIGIT_TAIL.sub("", word)
-        if bare in _CODE_WORDS or word in _CODE_WORDS:
-            weak = weak or KeyClass.CODE
-        if bare in _SECRET_WORDS or (len(bare) > 5 and bare.endswith(_SECRET_ENDINGS)):
-            return KeyClass.SECRET
-        if bare in _PERSONAL_WORDS:
-            weak = KeyClass.PERSONAL
-        elif not weak:
-            if bare in _WEAK_WORDS:
-                weak = KeyClass.WEAK
-            elif bare in _PLACE_WORDS:
-                weak = KeyClass.PLACE
+        kind = _kind_of(word)
+        if kind is KeyClass.SECRET:
+            return kind
+        if kind is KeyClass.PERSONAL:
+            weak = kind
+        weak = weak or kind
     return weak
+
+
+def _kind_of(word: str) -> KeyClass:
+    bare = word if word in _SECRET_WORDS else _DIGIT_TAIL.sub("", word)
+    if bare in _SECRET_WORDS or (len(bare) > 5 and bare.endswith(_SECRET_ENDINGS)):
+        return KeyClass.SECRET
+    if bare in _PERSONAL_WORDS:
+        return KeyClass.PERSONAL
+    if bare in _CODE_WORDS or word in _CODE_WORDS:
+        return KeyClass.CODE
+    if bare in _WEAK_WORDS:
+        return KeyClass.WEAK
+    return KeyClass.PLACE if bare in _PLACE_WORDS else KeyClass.NONE

@@ -13,14 +13,14 @@ from .keys import KeyClass
 from .spans import Classify, Span
 
 SEPARATOR: Final = re.compile(
-    r"""[=:]|(?<=["'`]),|(?<=["'`]\)),|->|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&quot;),""", re.VERBOSE
+    r"""[=:]|(?<=["'`]),|->|[：＝]|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&quot;),""", re.VERBOSE
 )
 # Reads a name backwards: the text is reversed, so are the entities in here.
 _NAME: Final = re.compile(
     r"""[ \t]{0,12}(?:;touq&|[\"'`\\\])*]){0,10}([\w.$%\-]{1,64})(?:[ ]([\w\-]{1,20}))?(?:[ ]([\w\-]{1,20}))?""", re.VERBOSE
 )
 _OPEN: Final = re.compile(
-    r"""=?>?[ \t]{0,20}(?:</?\w{1,12}>[ \t]{0,3}){0,3}\*{0,2}[ ]?(?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:(\\*)(["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
+    r"""=?>?[ \t]{0,20}(?:</?\w{1,12}>[ \t]{0,3}){0,3}(?:\*\*[ ]?(?=[^*\s]))?(?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:(\\*)(["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
     re.VERBOSE,
 )
 _BARE: Final = re.compile(r"[^\s<>\"`\x00]{1,8192}")
@@ -29,14 +29,16 @@ _CUT: Final = re.compile(
 )
 _SCHEME: Final = re.compile(r"(?:bearer|basic|token|digest|negotiate|apikey|api-key|jwt|hawk|oauth|hmac|signature|aws4-hmac-sha256|key|bot|pop|dpop)\s+", re.IGNORECASE)
 _REST_OF_LINE: Final = re.compile(r"[^\r\n\"'`<>\\]{1,8192}")
-_NEXT_LINE: Final = re.compile(r"[ \t]{0,8}(?:[|>][-+]?)?[ \t]{0,8}(?:\r?\n)[ \t]{0,16}")
+_NEXT_LINE: Final = re.compile(r"[ \t]{0,8}(?:[|>][-+]?)?[ \t]{0,8}(?:\r?\n[ \t]{0,16}){1,3}")
+_BARE_NUMBER: Final = re.compile(r"\d{5,40}(?=[)\]])")
+_LINE_END: Final = re.compile(r"[ \t]{0,8}(?:\r?\n|$)")
 _BLOCK: Final = re.compile(r"[ \t]{0,8}[|>][-+]?[ \t]*\r?\n((?:[ \t]+[^\r\n]*(?:\r?\n|$)){1,80})")
 _NAME_FIELDS: Final = frozenset("name key field header param parameter loc column attribute variable label property id for k".split())
 _VALUE_FIELDS: Final = frozenset("value val v input input_value content data text old new default current stringvalue".split())
-_QUOTED_ITEM: Final = re.compile(r"""["']([^"'\\]{1,80})["']""")
+_QUOTED_ITEM: Final = re.compile(r"""["']([^"'\\]{1,80})\\{0,4}["']""")
 _PASSPHRASE: Final = re.compile(r"[a-z]{3,12}(?:[ \-][a-z]{3,12}){2,23}(?=\s*(?:$|[\r\n\"']))")
 _COUNT_TAIL: Final = re.compile(r"\d{1,4}(?: (?:of|attempts?|more|left|chars?|characters?|items?|days?|hours?|minutes?|seconds?|times)\b|/\d)")
-_PENDING_CHARS: Final = 240
+_PENDING_CHARS: Final = 400
 
 
 def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: bool = False) -> list[Span]:
@@ -62,28 +64,24 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
         if kind is KeyClass.NONE and not is_source:
             before = named.group(2)
             if before and name.isalpha():
-                words = before[::-1] + " " + name
-                kind = classify(words)
-                if kind is KeyClass.NONE and named.group(3):
-                    kind = classify(named.group(3)[::-1] + " " + words)
+                kind = _phrase_kind(name, before[::-1], (named.group(3) or "")[::-1], classify)
         if kind is KeyClass.NONE:
             low = name.lower()
-            if low in _NAME_FIELDS:
+            if is_url and low in _URL_NAMES and _in_query(text, size - named.end(1)):
+                kind = KeyClass.WEAK
+            elif low in _NAME_FIELDS:
                 told = _named_kind(text, end, classify)
                 if told is not KeyClass.NONE:
                     pending, pending_end = told, end + _PENDING_CHARS
                 continue
-            if low in _VALUE_FIELDS:
+            elif low in _VALUE_FIELDS:
                 if low == "input_value":
                     kind = _pydantic_field(text, at, classify)
                 elif pending is not KeyClass.NONE and at <= pending_end:
                     kind = pending
                 pending = KeyClass.NONE
             if kind is KeyClass.NONE:
-                if is_url and low in _URL_NAMES and match.group()[0] != ",":
-                    kind = KeyClass.WEAK
-                else:
-                    continue
+                continue
         span = _read_value(text, end, match.group(), kind, name, is_source)
         if span:
             spans.append(span)
@@ -94,31 +92,49 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
 _URL_NAMES: Final = frozenset("code key invite sig ticket k t h hash state assertion samlresponse".split())
 
 
+def _phrase_kind(name: str, before: str, first: str, classify: Classify) -> KeyClass:
+    """Names of two or three words: `api key`, `date of birth`, `password value`."""
+    if name in _VALUE_WORDS:
+        return classify(before)
+    alone = classify(before)
+    kind = classify(f"{before} {name}")
+    if kind is KeyClass.NONE and first and before.lower() in _MIDDLE:
+        alone = classify(first) or classify(f"{first} {before}")
+        kind = classify(f"{first} {before} {name}")
+    return kind if alone is KeyClass.NONE or name.lower() in _NOUNS else KeyClass.NONE
+
+
+_VALUE_WORDS: Final = frozenset("value is was are string text".split())
+_MIDDLE: Final = frozenset("of de security insurance secret access api license account".split())
+_NOUNS: Final = frozenset("key keys token id secret code number hash phrase cookie name address pin".split())
+
+
+def _in_query(text: str, at: int) -> bool:
+    return at <= 0 or text[at - 1] in "?&#;"
+
+
 def _named_kind(text: str, at: int, classify: Classify) -> KeyClass:
-    kind = KeyClass.NONE
-    for item in _QUOTED_ITEM.finditer(text, at, min(len(text), at + 100)):
-        kind = classify(item.group(1))
-        if text[at : item.start()].strip(" ([") == "":
-            break
-        if kind is not KeyClass.NONE:
-            break
-    else:
-        bare = re.compile(r"\s{0,3}([\w.\-]{2,60})").match(text, at)
-        if bare:
-            return classify(bare.group(1))
-    first = text[at : at + 4].strip()[:1]
-    if first in ("(", "["):
+    """The kind of the name that is itself a value here: `"name": "DB_PASSWORD"`, `loc: ("body", "token")`."""
+    opened = _NAMED.match(text, at)
+    if not opened:
+        return KeyClass.NONE
+    if opened.group(1):
+        kind = KeyClass.NONE
+        for item in _QUOTED_ITEM.finditer(opened.group(1)):
+            kind = classify(item.group(1))
         return kind
-    item = _QUOTED_ITEM.match(text, at + len(text[at : at + 4]) - len(text[at : at + 4].lstrip()))
-    return classify(item.group(1)) if item else KeyClass.NONE
+    return classify(opened.group(2))
+
+
+_NAMED: Final = re.compile(r"""\s{0,4}(?:[(\[]([^)\]]{1,120})[)\]]|[bBuU]?\\{0,4}["']?([\w.\-]{2,60}))""")
 
 
 def _pydantic_field(text: str, at: int, classify: Classify) -> KeyClass:
     line = text.rfind("\n  ", 0, at)
     if line < 0:
         return KeyClass.NONE
-    field_start = text.rfind("\n", 0, line) + 1
-    return classify(text[field_start:line].strip().rpartition(".")[2])
+    field = text[text.rfind("\n", 0, line) + 1 : line].strip()
+    return classify(field.rpartition(".")[2]) or classify(field)
 
 
 def _read_value(text: str, at: int, separator: str, kind: KeyClass, name: str, is_source: bool) -> Span | None:
@@ -137,7 +153,8 @@ def _read_value(text: str, at: int, separator: str, kind: KeyClass, name: str, i
         end = text.find(closer, start)
         return _judge_quoted(text, start, len(text) if end < 0 else end, kind, rule, separator)
     if separator == ",":
-        return None
+        number = _BARE_NUMBER.match(text, start)
+        return Span(start, number.end()) if number and kind is KeyClass.SECRET else None
     char = text[start]
     if char in "{[(":
         return _read_container(text, start, kind)
@@ -219,7 +236,12 @@ def _read_block(text: str, at: int, kind: KeyClass) -> Span | None:
     if not line:
         return None
     bare = _BARE.match(text, line.end())
-    if not bare or bare.group()[-1] in ":=" or "=" in bare.group() or not looks_opaque(bare.group()):
+    if not bare or bare.group()[-1] in ":=" or "=" in bare.group():
+        return None
+    alone = kind is KeyClass.SECRET and len(bare.group()) >= 6 and _LINE_END.match(text, bare.end()) and not is_word(bare.group())
+    if not alone and not looks_opaque(bare.group()):
+        return None
+    if is_harmless(bare.group(), kind):
         return None
     return Span(bare.start(), bare.end())
 
@@ -249,20 +271,24 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
         value = text[start:end]
     if is_harmless(value, kind) or (separator == ":" and is_word(value)):
         return None
+    if value.isalpha() and value.islower() and separator == ":" and text[end : end + 1] == " ":
+        following = text[end : end + 24].split()
+        if following and is_word(following[0]):
+            return None
+    if kind is KeyClass.PERSONAL and value.replace(" ", "").isalpha() and (value.islower() or separator == ":"):
+        if any(is_word(word) for word in value.split()):
+            return None
     if separator in ":=" and kind is KeyClass.SECRET and value.isalpha() and value.islower():
         phrase = _PASSPHRASE.match(text, start)
         if phrase and not any(is_word(word) for word in phrase.group().split()):
             return Span(start, phrase.end())
-        following = text[end : end + 24].split()
-        if separator == ":" and following and end < len(text) and text[end] == " " and is_word(following[0]):
-            return None
-    if value.isdigit() and _COUNT_TAIL.match(text, start):
+    if value.isdigit() and (_COUNT_TAIL.match(text, start) or (len(value) <= 6 and name.lower() in ("id", "finished"))):
         return None
     return Span(start, end)
 
 
 _SOURCE_LITERAL: Final = re.compile(
-    r"""=?[ \t]{0,8}(?:[\w.\[\], |]{1,40}?[ \t]{0,4}=[ \t]{0,4})?(?:SecretStr\(|str\()?[bBuUrR]{0,2}(["'])([^"'\n\\{}]{4,400})\1"""
+    r"""=?[ \t]{0,8}(?:[\w.\[\], |]{1,40}?[ \t]{0,4}=[ \t]{0,4})?(?:SecretStr\(|str\()?[bBuUrRfF]{0,2}(["'])((?:Bearer |Basic |Token )?[^"'\n\\{}]{4,400})\1"""
 )
 
 
@@ -271,7 +297,7 @@ def _read_source(text: str, at: int, kind: KeyClass) -> Span | None:
     literal = _SOURCE_LITERAL.match(text, at)
     if not literal:
         return None
-    value = literal.group(2)
+    value = literal.group(2).rpartition(" ")[2] if _SCHEME.match(literal.group(2)) else literal.group(2)
     if is_harmless(value, kind) or not looks_opaque(value) or "%" in value or "://" in value or " " in value.strip():
         return None
     if value.replace("_").replace("-").replace(".").isalpha() or re.match(r"^[A-Z][\w\-]*$|^[\w.]+:[\w.]*$|^[^\w]+$", value) and not any(c.isdigit() for c in value):
@@ -288,3 +314,30 @@ def _extend_personal(text: str, start: int, end: int, separator: str) -> int:
         return end
     more = _TO_DELIMITER.match(text, end)
     return more.end() if more else end
+
+
+_NAME_LIST: Final = re.compile(r"""[\[(]\s?((?:["']?[\w.\- ]{1,60}["']?\s?,\s?){1,30}["']?[\w.\- ]{1,60}["']?),?\s?[\])]""")
+_VALUE_LIST: Final = re.compile(r"""[^\[(\n]{0,60}?[\[(]{1,2}\s?([^\[\]()\n]{1,2000})[\])]""")
+_LIST_ITEM: Final = re.compile(r"""\s*(?:[bu]?"([^"]*)"|[bu]?'([^']*)'|([^,]+))\s*(?:,|$)""")
+
+
+def find_parallel(text: str, classify: Classify) -> list[Span]:
+    """Spans of values in a list that follows a list of their names."""
+    spans: list[Span] = []
+    for names in _NAME_LIST.finditer(text):
+        kinds = [classify(name.strip(" \"'")) for name in names.group(1).split(",")]
+        if not any(kinds):
+            continue
+        values = _VALUE_LIST.match(text, names.end())
+        if not values:
+            continue
+        items = list(_LIST_ITEM.finditer(values.group(1)))[: len(kinds) + 1]
+        if len(items) != len(kinds):
+            continue
+        for kind, item in zip(kinds, items, strict=True):
+            group = item.lastindex or 1
+            value = item.group(group).strip()
+            if kind and not is_harmless(value, kind) and classify(value) is KeyClass.NONE and value != "%s":
+                start = values.start(1) + item.start(group)
+                spans.append(Span(start, start + len(item.group(group).rstrip())))
+    return spans

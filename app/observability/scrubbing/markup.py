@@ -18,7 +18,7 @@ PART: Final = re.compile(
     r"""name=\\{0,2}["']([^"'\\\r\n]{1,80})\\{0,2}["'](?![^\r\n]{0,120}filename)(?:[^\r\n\\]{0,200})(?:(?:\r?\n|\\r\\n|\\n)[A-Za-z\-]{4,40}:[^\r\n\\]{0,120}){0,3}(?:\r?\n|\\r\\n|\\n){2}(.{1,8192}?)(?=(?:\r?\n|\\r\\n|\\n)--|$)""",
     re.DOTALL,
 )
-BINARY: Final = re.compile(r"(?<![A-Za-z_])([A-Za-z][\w\-]{1,40}?)(?:\\{1,4}x[ab][0-9a-f]|\\{1,4}xd[9a](?:\\{1,4}x[0-9a-f]{2}|[\x21-\x7e])|[\ufffd\xa0-\xbf])((?:[^\\'\"\ufffd\x80-\xbf]|\\[^x\\]){3,400})")
+BINARY: Final = re.compile(r"(?:(?<=\\x[0-9a-f][0-9a-f])|(?<=[\x80-\xbf\ufffd])|(?<![\w\\]))([A-Za-z][\w\-]{1,40}?)(?:\\{1,4}x[ab][0-9a-f]|\\{1,4}xd[9a](?:\\{1,4}x[0-9a-f]{2}|[\x21-\x7e])|[\ufffd\xa0-\xbf])(?=((?:[^\\'\"\ufffd\x80-\xbf]|\\[^x\\]){3,400}))")
 
 
 def find_markup(text: str, classify: Classify) -> list[Span]:

@@ -65,11 +65,11 @@ def looks_secret(value: str) -> bool:
     """True for a value in a sentence that reads like a credential: letters with digits or symbols, or a long mix."""
     value = value.rstrip(_NOISE).lstrip("(")
     size = len(value)
-    if size < 5 or is_word(value) or value.startswith(("[Filtered", "$", "{", "%", "/", "http", "--", "@", "<", "#/", "0x")):
+    if size < 5 or is_word(value) or is_masked(value) or value.startswith(("[Filtered", "$", "{", "%", "/", "http", "--", "@", "<", "#/", "0x")):
         return False
     if value.endswith(("()", "=")) and not value.endswith("=="):
         return False
-    if _UUID_OR_DATE.match(value) or is_masked(value):
+    if _UUID_OR_DATE.match(value):
         return False
     letters = any(c.isalpha() for c in value)
     digits = any(c.isdigit() for c in value)

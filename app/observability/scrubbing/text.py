@@ -14,7 +14,7 @@ from .database import SQL, find_database
 from .drawn import find_drawn
 from .encoded import BASE64, HEX, decode_base64, decode_hex, spell_out
 from .keys import KeyClassifier
-from .keyvalue import find_pairs
+from .keyvalue import find_pairs, find_parallel
 from .markup import find_markup
 from .marker import FILTERED, TRUNCATED
 from .numbers import find_numbers
@@ -123,6 +123,8 @@ class TextScrubber:
             if any(stem in low for stem in STEMS):
                 spans += find_prose(text)
             spans += find_person(text)
+            if "[" in text or "(" in text:
+                spans += find_parallel(text, self._classify)
             if "└" in text or "╰" in text:
                 spans += find_drawn(text, self._classify)
             if _AUTH_WORD.search(text):
@@ -171,4 +173,5 @@ def _is_credential(value: str) -> bool:
 
 
 def _is_mail(match: re.Match[str]) -> bool:
-    return match.group(1).rpartition(".")[2].lower() not in _NOT_MAIL_TLDS and not match.group().startswith("git@")
+    mail = match.group()
+    return match.group(1).rpartition(".")[2].lower() not in _NOT_MAIL_TLDS and not mail.startswith("git@") and "**" not in mail

@@ -122,9 +122,9 @@ def find_tokens(text: str, has_digit: bool) -> list[Span]:
             start = _key_start(text, match.start())
             if start < match.start():
                 spans.append(Span(start, match.end(), "private_key"))
-    if not has_digit or len(text) < 16:
+    if len(text) < 16 or not (has_digit or "_" in text or "KIA" in text):
         return spans
-    spans.extend(Span(m.start(), m.end(), "token") for m in VENDOR.finditer(text))
+    spans.extend(Span(m.start(), m.end(), "token") for m in VENDOR.finditer(text) if _is_random(m.group()))
     if "://" in text or "/services/" in text:
         spans.extend(Span(m.start(1), m.end(1), "webhook") for m in WEBHOOK.finditer(text))
     if len(text) >= 60:
@@ -132,6 +132,11 @@ def find_tokens(text: str, has_digit: bool) -> list[Span]:
         if "\n" in text:
             spans.extend(Span(m.start(), m.end(), "private_key") for m in BLOCK.finditer(text))
     return spans
+
+
+def _is_random(token: str) -> bool:
+    """True unless it is a mere identifier that happens to start like a token."""
+    return any(c.isdigit() for c in token) or not (token.islower() or (token.isupper() and token[1:3] != "KI"))
 
 
 def _key_start(text: str, end: int) -> int:

@@ -41,6 +41,7 @@ _FIELD_MODES: Final = {
 _KEEP_KEYED: Final = frozenset({"module", "function", "filename", "abs_path"})
 _NAME_KEYS: Final = ("name", "key", "field", "header", "param", "parameter", "k", "column", "attribute", "variable", "label", "property", "loc", "type", "id")
 _VALUE_KEYS: Final = frozenset("value val v input input_value content data text old new old_value new_value default current".split())
+_COLUMN_KEYS: Final = frozenset("names name columns column keys key fields field header headers cols attributes params labels parameters arg_names argnames".split())
 _QUOTES: Final = re.compile(r"^[bBuUrR]{0,2}([\"'])(.*)\1$", re.DOTALL)
 _HEADER_PLACES: Final = frozenset({"cookies"})
 
@@ -143,6 +144,7 @@ class Walk:
         siblings = KeyClass.NONE
         if not _VALUE_KEYS.isdisjoint(value):
             siblings = self._sibling_kind(value)
+        columns = self._columns(value)
         for key, item in value.items():
             name = key if type(key) is str else str(key)
             self._nodes += 1
@@ -156,8 +158,34 @@ class Walk:
                 own = siblings
             new_mode = _FIELD_MODES.get(name, Mode.TEXT)
             safe = self._key_name(name, path)
+            if columns and isinstance(item, list | tuple) and own is KeyClass.NONE:
+                out[safe] = self._row(item, columns, (*path, safe), new_mode)
+                continue
             out[safe] = self._value(item, (*path, safe), new_mode, own)
         return out
+
+    def _columns(self, value: Mapping[Any, Any]) -> list[KeyClass]:
+        """The kinds of a list of names beside which lists of their values stand."""
+        lists = [(key, item) for key, item in value.items() if type(item) is list or type(item) is tuple]
+        if len(lists) < 2:
+            return []
+        for key, item in lists:
+            if str(key).lower() in _COLUMN_KEYS and all(isinstance(name, str) for name in item):
+                kinds = [self._classify(name) for name in item]
+                if any(kinds):
+                    return kinds
+        return []
+
+    def _row(self, items: Any, columns: list[KeyClass], path: Path, mode: Mode) -> list[Any]:
+        if items and all(isinstance(item, list | tuple) for item in items):
+            return [self._row(item, columns, (*path, i), mode) for i, item in enumerate(items[:MAX_NODES])]
+        if len(items) != len(columns):
+            return self._list(list(items), path, mode, KeyClass.NONE)
+        self._nodes += len(items)
+        names = [self._classify(item) if isinstance(item, str) else KeyClass.NONE for item in items]
+        if names == columns:
+            return self._list(list(items), path, mode, KeyClass.NONE)
+        return [self._value(item, (*path, i), mode, columns[i]) for i, item in enumerate(items)]
 
     def _key_name(self, name: str, path: Path) -> str:
         if len(name) < 6:
