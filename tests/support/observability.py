@@ -59,3 +59,39 @@ def client_of(app: FastAPI, *, host: str = "127.0.0.1") -> httpx.AsyncClient:
     """A client that calls the application in this process; its errors become answers, as under a server."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(host, 50_000))
     return httpx.AsyncClient(transport=transport, base_url="http://testserver")
+
+
+async def websocket_session(
+    app: FastAPI, path: str, texts: list[str], *, close_code: int = 1000
+) -> list[dict[str, Any]]:
+    """Run one WebSocket connection in this process: send the texts, then close; return what the app sent."""
+    waiting: list[dict[str, Any]] = [
+        {"type": "websocket.connect"},
+        *({"type": "websocket.receive", "text": text} for text in texts),
+        {"type": "websocket.disconnect", "code": close_code},
+    ]
+    sent: list[dict[str, Any]] = []
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "scheme": "ws",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"testserver")],
+        "client": ("127.0.0.1", 50_000),
+        "server": ("testserver", 80),
+        "subprotocols": [],
+        "state": {},
+        "extensions": {},
+    }
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    await app(scope, receive, send)
+    return sent
