@@ -26,6 +26,7 @@ SNAPPEA = {"TASK_ALWAYS_EAGER": True}
 _login = MIDDLEWARE.index(_AUTHENTICATION) + 1
 MIDDLEWARE = [
     "loopback.KeepSendingTraces",
+    "loopback.AcceptPlainEventIds",
     *MIDDLEWARE[:_login],
     "loopback.LogLoopbackVisitorIn",
     *MIDDLEWARE[_login:],
