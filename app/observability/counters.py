@@ -61,7 +61,7 @@ REPORTED_AS: dict[str, str | None] = {
     Fate.EXPIRED: "cache_overflow",
     Fate.TOO_LARGE: "send_error",
 }
-"""Sentry's reason for a fate whose value is none; None is not reported. A fate that is missing here is its own reason."""
+"""Sentry's reason for a fate whose value is none; None is not reported. A fate that is missing is its own reason."""
 
 Discard: TypeAlias = tuple[str, str, int]
 """Reason, category and quantity, as one entry of a client report."""
