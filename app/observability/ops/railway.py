@@ -93,7 +93,9 @@ def renamed(service: Service, project: str | None, name: str | None) -> Service:
 
 def intent(service: Service) -> dict[str, Any]:
     """Return the arguments of `service(...)`: those with a name of their own, and `deploy` for the rest."""
-    rest, arguments = dict(service.config.get("deploy") or {}), dict[str, Any]()
+    deploy = service.config.get("deploy") or {}
+    rest = {key: value for key, value in deploy.items() if value is not None}
+    arguments = dict[str, Any]()
     if service.repository:
         arguments["source"] = _SOURCE
     if build := service.config.get("build"):
@@ -129,7 +131,8 @@ def as_typescript(service: Service) -> str:
     helpers = ["defineRailway", "project", "service", *(["github"] if service.repository else [])]
     helpers += [*(["preserve"] if service.variables else []), *(["volume"] if uses_volume else [])]
     lines = [
-        *(f"// {line}".rstrip() for line in _head("railway.ts")),
+        *(f"// {line}".rstrip() for line in _head("railway.ts")[:-1]),
+        "",
         f'import {{ {", ".join(sorted(helpers))} }} from "railway/iac";',
         "",
         f"export const partial = {_quoted(service.name)};",
@@ -152,6 +155,7 @@ def as_python(service: Service) -> str:
     helpers += [*(["preserve"] if service.variables else []), *(["volume"] if uses_volume else [])]
     lines = [
         '"""' + "\n".join(_head("railway.py")).rstrip() + '\n"""',
+        "# ruff: noqa: E501",
         "",
         f"from railway_sdk import {', '.join(sorted(helpers))}",
         "",
