@@ -1,0 +1,52 @@
+"""What the README shows is what the service does."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from app.observability import ObservabilitySettings
+from app.observability.requestdata import HEADERS
+from tests.support.observability import client_of, local_sentry
+
+PROJECT = Path(__file__).parents[2]
+README = (PROJECT / "README.md").read_text()
+
+
+@pytest.mark.anyio
+async def test_the_example_answer_of_the_test_page_is_the_real_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SENTRY_RELEASE", raising=False)
+    app = FastAPI()
+    with local_sentry(app):
+        async with client_of(app) as client:
+            report = (await client.get("/test-sentry")).json()
+    shown = re.search(r"<!-- example: /test-sentry -->\n```json\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+    example = json.loads(shown.group(1))
+    assert re.fullmatch("[0-9a-f]{32}", example["event_id"])
+    assert example | {"event_id": report["event_id"]} == report
+
+
+def test_every_variable_that_the_readme_names_exists() -> None:
+    known = {f"SENTRY_{name.upper()}" for name in ObservabilitySettings.model_fields}
+    assert set(re.findall(r"`(SENTRY_[A-Z_0-9]+)", README)) <= known
+
+
+def test_every_file_that_the_readme_names_exists() -> None:
+    for path in re.findall(r"`(app/[\w/.]+)`", README):
+        assert (PROJECT / path).exists(), path
+
+
+def test_the_start_command_is_the_same_everywhere() -> None:
+    command = json.loads((PROJECT / "railway.json").read_text())["deploy"]["startCommand"]
+    assert f"\n{command}\n" in README
+    assert (PROJECT / "Procfile").read_text().strip() == f"web: {command}"
+
+
+@pytest.mark.parametrize(
+    "name", ["authorization", "cookie", "set-cookie", "x-api-key", "x-forwarded-for", "x-real-ip"]
+)
+def test_no_header_that_the_readme_calls_dropped_is_on_the_allow_list(name: str) -> None:
+    assert name not in HEADERS
