@@ -1,32 +1,36 @@
-"""SQLAlchemy wiring: a span a query, slow queries with their source line, failures also when they are swallowed.
+"""SQLAlchemy wiring: spans of queries, and failures of the database also where the application swallows them.
 
 Listens on the `Engine` class, so every engine of the process is seen, asyncpg and aiosqlite alike. A refused
 connection, a DNS failure and an exhausted pool fire no SQLAlchemy event at all; for the engines handed to
-`watch_engine` the pool's `connect` is wrapped on the instance. Never changes what the application sees.
+`watch_engine` the pool's `connect` is wrapped on the instance. Never changes what the application sees: SQLAlchemy
+would raise a listener's exception to the application, so the listeners are total.
 """
 
-import sys
-import time
-from typing import Any
+import asyncio
+import functools
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
 
 import sentry_sdk
-from greenlet import getcurrent  # type: ignore[import-untyped]  # comes with SQLAlchemy's asyncio extra
 from sentry_sdk.integrations import Integration
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from .capture import capture_error, is_in_app
+from .capture import capture_error, describe_exception, is_in_app
 from .dbfailures import PER_STATEMENT, DatabaseFailure, classify
-from .state import Flow, chain_of, current_flow, event_that_saw
-from .tracing import current_span
+from .dbqueries import begin_query, calling_traceback, end_query, facts_of
+from .state import Flow, chain_of, current_flow, event_that_saw, mark_seen
 from .types import Event, Hint
 
-ORIGIN = "auto.db.sqlalchemy"
 MECHANISM = "sqlalchemy"
-REPEATED_QUERIES = 10
-MAX_STATEMENT_CHARS = 2048
-_POOL_STATE = "__sentry_pool__"
-_SYSTEMS = {"postgresql": "postgresql", "sqlite": "sqlite", "mysql": "mysql", "mariadb": "mariadb"}
+MAX_PENDING = 5
+_MARK = "__sentry_database__"
+_POOL_FIGURES = ("size", "checkedin", "checkedout", "overflow", "timeout")
+
+logger = logging.getLogger(__name__)
+Listener = TypeVar("Listener", bound=Callable[..., None])
 
 
 class SqlalchemyIntegration(Integration):
@@ -49,180 +53,237 @@ def _integration() -> SqlalchemyIntegration | None:
     return sentry_sdk.get_client().get_integration(SqlalchemyIntegration)
 
 
+def _total(listener: Listener) -> Listener:
+    """Keep a fault of ours away from the application's query; said once each, without the failure's text."""
+    has_failed = False
+
+    @functools.wraps(listener)
+    def guarded(*args: Any) -> None:
+        nonlocal has_failed
+        try:
+            listener(*args)
+        except Exception as failure:  # noqa: BLE001 - SQLAlchemy would raise it to the application
+            if not has_failed:
+                has_failed = True
+                logger.warning("%s failed with %s", listener.__name__, type(failure).__name__)
+
+    return guarded  # type: ignore[return-value]  # same signature, by functools.wraps
+
+
+@_total
 def _before_query(
     connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    integration = _integration()
-    if integration is None or context is None:
-        return
-    context.sentry_started_s = time.perf_counter()
-    text = statement[:MAX_STATEMENT_CHARS]
-    sentry_sdk.get_isolation_scope().add_breadcrumb({"category": "query", "message": text})
-    parent = current_span()
-    if parent is None:
-        return
-    span = parent.start_child(op="db", name=text, origin=ORIGIN)
-    url = connection.engine.url
-    span.set_data("db.system", _SYSTEMS.get(connection.dialect.name, connection.dialect.name))
-    if url.database:
-        span.set_data("db.name", url.database)
-    if url.host:
-        span.set_data("server.address", url.host)
-    if executemany:
-        span.set_data("db.executemany", True)
-    context.sentry_span = span
+    if context is not None and _integration() is not None:
+        begin_query(connection, statement, context, executemany=executemany)
 
 
+@_total
 def _after_query(
     connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    started_s = getattr(context, "sentry_started_s", None)
     integration = _integration()
-    if started_s is None or integration is None:
-        return
-    span = getattr(context, "sentry_span", None)
-    if span is not None:
-        context.sentry_span = None
-        if (time.perf_counter() - started_s) * 1000 >= integration.slow_query_ms:
-            span.set_data("db.slow", True)
-            for key, value in _source().items():
-                span.set_data(key, value)
-        span.finish()
-        _mark_repeats(span)
+    if context is not None and integration is not None:
+        end_query(connection, context, slow_query_ms=integration.slow_query_ms)
 
 
-def _mark_repeats(span: Any) -> None:
-    """Mark the transaction when one statement ran many times in it (N+1)."""
-    transaction = span.containing_transaction
-    flow = current_flow()
-    if transaction is None or flow is None:
-        return
-    if flow.query_counts is None:
-        flow.query_counts = {}
-    count = flow.query_counts[span.description] = flow.query_counts.get(span.description, 0) + 1
-    if count >= REPEATED_QUERIES:
-        transaction.set_tag("db.repeated_query", "true")
-        transaction.set_data("db.repeated_query.count", max(flow.query_counts.values()))
-        if count == REPEATED_QUERIES:
-            transaction.set_data("db.repeated_query.statement", span.description)
-
-
-def _source() -> dict[str, Any]:
-    """Where in the service the running query comes from: the nearest in-app frame, across greenlets."""
-    frame: Any = sys._getframe(1)
-    greenlet = getcurrent()
-    while frame is not None:
-        code = frame.f_code
-        if is_in_app(code.co_filename):
-            return {
-                "code.filepath": code.co_filename,
-                "code.function": code.co_name,
-                "code.lineno": frame.f_lineno,
-                "code.namespace": frame.f_globals.get("__name__"),
-            }
-        frame = frame.f_back
-        if frame is None and greenlet.parent is not None:
-            greenlet = greenlet.parent
-            frame = greenlet.gr_frame
-    return {}
-
-
+@_total
 def _on_error(context: Any) -> None:
-    execution = context.execution_context
-    span = getattr(execution, "sentry_span", None)
-    if span is not None:
-        execution.sentry_span = None
-        span.set_status("internal_error")
-        span.finish()
-    if _integration() is None or context.is_pre_ping:
+    integration = _integration()
+    if integration is None:
         return
+    if context.execution_context is not None and context.connection is not None:
+        slow_query_ms = integration.slow_query_ms
+        end_query(context.connection, context.execution_context, slow_query_ms=slow_query_ms, failed=True)
+    if context.is_pre_ping:
+        return  # a stale connection of the pool: SQLAlchemy opens another one
     error = context.sqlalchemy_exception or context.original_exception
     if error.__cause__ is None and context.original_exception is not error:
-        error.__cause__ = context.original_exception
-    pool = context.engine.pool if context.engine is not None else None
-    note_failure(error, pool)
+        error.__cause__ = context.original_exception  # as SQLAlchemy does itself a moment later
+    note_failure(error, context.engine)
 
 
 def watch_engine(engine: Any) -> None:
     """See failures of this engine (sync or async) that fire no SQLAlchemy event; survives `dispose()`."""
     sync_engine = getattr(engine, "sync_engine", engine)
-    _watch_pool(sync_engine.pool)
-    event.listen(sync_engine, "engine_disposed", lambda disposed: _watch_pool(disposed.pool))
+    _watch_pool(sync_engine)
+    if not event.contains(sync_engine, "engine_disposed", _watch_pool):
+        event.listen(sync_engine, "engine_disposed", _watch_pool)
 
 
-def _watch_pool(pool: Any) -> None:
-    connect = pool.connect
+def _watch_pool(engine: Any) -> None:
+    connect = engine.pool.connect
     if getattr(connect, "watches_for_sentry", False):
         return
 
+    @functools.wraps(connect)
     def watched() -> Any:
         try:
             return connect()
-        except Exception as error:
-            if _integration() is not None:
-                note_failure(error, pool)
+        except (Exception, asyncio.CancelledError) as error:
+            _on_connect_error(error, engine)
             raise
 
     watched.watches_for_sentry = True  # type: ignore[attr-defined]  # marks our own wrapper
-    pool.connect = watched
+    engine.pool.connect = watched
 
 
-def note_failure(error: BaseException, pool: Any) -> None:
+@_total
+def _on_connect_error(error: BaseException, engine: Any) -> None:
+    if _integration() is not None:
+        note_failure(error, engine)
+
+
+class Mark:
+    """Rides on the exception object: what failed, and the state of the pool at that moment."""
+
+    __slots__ = ("database", "kind", "pool")
+
+    def __init__(self, kind: DatabaseFailure, engine: Any) -> None:
+        self.kind = kind
+        self.database: dict[str, Any] = {}
+        self.pool: dict[str, Any] = {}
+        if engine is not None:
+            facts = facts_of(engine)
+            self.database = {key.rpartition(".")[2]: value for key, value in facts.items()}
+            self.pool = _pool_state(engine.pool)
+
+
+def _pool_state(pool: Any) -> dict[str, Any]:
+    state = {"kind": type(pool).__name__, "status": pool.status()}
+    for name in _POOL_FIGURES:
+        figure = getattr(pool, name, None)
+        if callable(figure):
+            state[name] = figure()
+    return state
+
+
+def mark_of(error: BaseException) -> Mark | None:
+    """What is known about a database failure in an exception's chain; None if there is none."""
+    for link in chain_of(error):
+        mark = link.__dict__.get(_MARK)
+        if isinstance(mark, Mark):
+            return mark
+    kind = classify(error)
+    return Mark(kind, None) if kind is not None else None
+
+
+def _is_consequence(error: BaseException) -> bool:
+    """Whether the failure matters only if the request fails: a duplicate key may be expected, so may a time limit."""
+    kind = classify(error)
+    return kind is DatabaseFailure.INTEGRITY or isinstance(error, asyncio.CancelledError)
+
+
+def note_failure(error: BaseException, engine: Any) -> None:
     """Remember a database failure; it is reported when its request ends unless another event stands for it."""
     kind = classify(error)
     if kind is None:
         return
-    if pool is not None:
-        error.__dict__.setdefault(_POOL_STATE, pool.status())
+    error.__dict__.setdefault(_MARK, Mark(kind, engine))
+    traceback = calling_traceback(error.__traceback__)
     flow = current_flow()
     if flow is None:
-        if kind is not DatabaseFailure.INTEGRITY:
-            capture_error(error, handled=True, mechanism=MECHANISM)
+        if not _is_consequence(error) and event_that_saw(error) is None:
+            _capture(error, traceback, level="error")
         return
-    if flow.database_failures is None:
-        flow.database_failures = []
-    if len(flow.database_failures) < 5 and not any(error is other for other, _ in flow.database_failures):
-        flow.database_failures.append((error, error.__traceback__))
+    pending = flow.database_failures = flow.database_failures or []
+    if not any(error is other for other, _ in pending):
+        del pending[: len(pending) - MAX_PENDING + 1]
+        pending.append((error, traceback))
 
 
 def report_swallowed(flow: Flow, *, failed: bool) -> str | None:
-    """Report failures that the application swallowed; integrity errors only if the request failed because of them.
+    """Report failures that the application swallowed, one event for each kind however often it was tried.
+
+    Integrity errors and the service's own time limits are reported only if the request failed because of them.
 
     Returns:
         Id of the event that stands for the last failure, to be shown with a failed answer.
     """
-    failures, flow.database_failures = flow.database_failures, None
+    pending = flow.database_failures
+    if not pending:
+        return None
+    is_answer_bad = failed or getattr(flow, "status", 0) >= 500
     event_id: str | None = None
-    for error, traceback in reversed(failures or []):
+    reported: set[DatabaseFailure] = set()
+    for error, _ in reversed(pending):
         earlier = event_that_saw(error)
-        if earlier is not None:
+        mark = mark_of(error)
+        if earlier is not None and mark is not None:
             event_id = event_id or earlier
+            reported.add(mark.kind)
+    for error, traceback in reversed(pending):
+        mark = mark_of(error)
+        if mark is None or mark.kind in reported or (_is_consequence(error) and not is_answer_bad):
             continue
-        if not failed and classify(error) is DatabaseFailure.INTEGRITY:
-            continue
-        level = "error" if failed else "warning"
-        if error.__traceback__ is None:
-            error.__traceback__ = traceback
-        sent = capture_error(error, handled=True, mechanism=MECHANISM, level=level)
+        reported.add(mark.kind)
+        sent = _capture(error, traceback, level="error" if is_answer_bad else "warning")
         event_id = event_id or sent
+    flow.database_failures = [(error, None) for error, _ in pending]
     return event_id
 
 
+def _capture(error: BaseException, traceback: TracebackType | None, *, level: str) -> str | None:
+    """Capture with the frames that the exception has passed, or would have passed had it not been caught."""
+    own = error.__traceback__
+    if not _has_in_app_frame(own):
+        error.__traceback__ = traceback or own
+    try:
+        return capture_error(error, handled=True, mechanism=MECHANISM, level=level)
+    finally:
+        error.__traceback__ = own
+
+
+def _has_in_app_frame(traceback: TracebackType | None) -> bool:
+    while traceback is not None:
+        if is_in_app(traceback.tb_frame.f_code.co_filename):
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
 def tag_database_failure(event: Event, hint: Hint) -> Event:
-    """Enricher: tag `db.failure`, a stable fingerprint and the pool's state on every event of a database failure."""
+    """Enricher: tag `db.failure`, a stable fingerprint, the database and its pool on every event of a failure.
+
+    An exception that the service made up to answer 5xx, such as `HTTPException(503)`, without naming its cause is
+    linked to the database failure that came before it in the same request, so that both make one event.
+    """
     error = (hint.get("exc_info") or (None, None))[1]
-    kind = classify(error) if error is not None else None
-    if error is None or kind is None:
+    if error is None:
         return event
-    tags = event.setdefault("tags", {})
-    tags["db.failure"] = str(kind)
-    fingerprint = ["db-failure", str(kind)]
-    if kind in PER_STATEMENT:
+    mark = mark_of(error) or _link_to_pending(event, error)
+    if mark is None:
+        return event
+    kind = str(mark.kind)
+    event.setdefault("tags", {})["db.failure"] = kind
+    fingerprint = ["db-failure", kind]
+    if mark.kind in PER_STATEMENT:
         fingerprint.append(str(event.get("transaction") or "outside a request"))
     event.setdefault("fingerprint", fingerprint)
-    for link in chain_of(error):
-        state = link.__dict__.get(_POOL_STATE)
-        if state is not None:
-            event.setdefault("contexts", {})["db_pool"] = {"status": state}
-            break
+    contexts = event.setdefault("contexts", {})
+    if mark.database:
+        contexts["database"] = {**mark.database, "failure": kind}
+    if mark.pool:
+        contexts["db_pool"] = mark.pool
     return event
+
+
+def _link_to_pending(event: Event, error: BaseException) -> Mark | None:
+    flow = current_flow()
+    status = getattr(error, "status_code", None)
+    if flow is None or not flow.database_failures or not isinstance(status, int) or status < 500:
+        return None
+    cause, traceback = flow.database_failures[-1]
+    if event_that_saw(cause) is not None:
+        return None
+    own = cause.__traceback__
+    if not _has_in_app_frame(own):
+        cause.__traceback__ = traceback or own
+    try:
+        described = describe_exception(cause, {"type": MECHANISM, "handled": True}, with_locals=False)
+    finally:
+        cause.__traceback__ = own
+    values = (event.get("exception") or {}).get("values") or []
+    event["exception"] = {"values": [*described, *values]}
+    mark_seen(cause, str(event["event_id"]))
+    return mark_of(cause)

@@ -1,9 +1,15 @@
 """Tells what kind of database failure an exception is, by its chain: SQLAlchemy, asyncpg, SQLite, a socket error.
 
 Pure but for walking exception chains. asyncpg's own class is mostly hidden behind a plain `Error`, so its SQLSTATE
-is read; a refused connection is a bare `ConnectionRefusedError`, so the frames decide whether a database was meant.
+is read; a refused connection is a bare `ConnectionRefusedError`, so the frame that raised it decides whether a
+database was meant.
 """
 
+import asyncio
+import errno
+import socket
+import ssl
+import sys
 from enum import StrEnum
 
 from .state import chain_of
@@ -13,6 +19,8 @@ class DatabaseFailure(StrEnum):
     """Values of the tag `db.failure`."""
 
     CONNECTION_REFUSED = "connection_refused"
+    DNS = "dns"
+    TLS = "tls"
     UNREACHABLE = "unreachable"
     CONNECT_TIMEOUT = "connect_timeout"
     AUTHENTICATION = "authentication"
@@ -20,13 +28,15 @@ class DatabaseFailure(StrEnum):
     TOO_MANY_CONNECTIONS = "too_many_connections"
     POOL_EXHAUSTED = "pool_exhausted"
     CONNECTION_LOST = "connection_lost"
-    SHUTTING_DOWN = "shutting_down"
+    NOT_ACCEPTING = "not_accepting"
+    DISK_FULL = "disk_full"
+    READ_ONLY = "read_only"
+    CANNOT_OPEN = "cannot_open"
     STATEMENT_TIMEOUT = "statement_timeout"
     LOCKED = "locked"
     DEADLOCK = "deadlock"
     SERIALIZATION = "serialization"
     INTEGRITY = "integrity"
-    CANNOT_OPEN = "cannot_open"
 
 
 PER_STATEMENT = frozenset(
@@ -45,16 +55,32 @@ _BY_STATE = {
     "28000": DatabaseFailure.AUTHENTICATION,
     "3D000": DatabaseFailure.DATABASE_MISSING,
     "53300": DatabaseFailure.TOO_MANY_CONNECTIONS,
+    "53100": DatabaseFailure.DISK_FULL,
+    "25006": DatabaseFailure.READ_ONLY,
     "57014": DatabaseFailure.STATEMENT_TIMEOUT,
     "55P03": DatabaseFailure.LOCKED,
     "40P01": DatabaseFailure.DEADLOCK,
     "40001": DatabaseFailure.SERIALIZATION,
-    "57P01": DatabaseFailure.SHUTTING_DOWN,
-    "57P02": DatabaseFailure.SHUTTING_DOWN,
-    "57P03": DatabaseFailure.SHUTTING_DOWN,
+    # a killed backend and a fast shutdown look the same to the connection that is cut
+    "57P01": DatabaseFailure.CONNECTION_LOST,
+    "57P02": DatabaseFailure.CONNECTION_LOST,
+    "57P05": DatabaseFailure.CONNECTION_LOST,
+    # starting up, shutting down or in recovery
+    "57P03": DatabaseFailure.NOT_ACCEPTING,
 }
 _BY_STATE_CLASS = {"23": DatabaseFailure.INTEGRITY, "08": DatabaseFailure.CONNECTION_LOST}
-_DATABASE_MODULES = ("asyncpg", "sqlalchemy", "aiosqlite", "psycopg")
+_BY_SQLITE_TEXT = (
+    ("locked", DatabaseFailure.LOCKED),
+    ("unable to open", DatabaseFailure.CANNOT_OPEN),
+    ("not a database", DatabaseFailure.CANNOT_OPEN),
+    ("disk is full", DatabaseFailure.DISK_FULL),
+    ("readonly", DatabaseFailure.READ_ONLY),
+)
+_DATABASE_PACKAGES = ("asyncpg", "sqlalchemy", "aiosqlite", "psycopg")
+_CARRIERS = sys.stdlib_module_names | {"sentry_sdk", "anyio"}
+"""What an exception only passes through: a name is looked up in a thread, and the SDK wraps threads."""
+_CONNECTING = ("asyncpg.connect_utils", "sqlalchemy.pool.base", "sqlalchemy.pool.impl")
+_REFUSED_TEXT = f"[Errno {errno.ECONNREFUSED}]"
 
 
 def classify(error: BaseException) -> DatabaseFailure | None:
@@ -65,9 +91,11 @@ def classify(error: BaseException) -> DatabaseFailure | None:
         if kind is not None:
             return kind
     for link in chain:
-        kind = _by_socket(link)
-        if kind is not None and _is_from_database(chain):
-            return kind
+        modules = _modules(link)
+        if modules and modules[-1].partition(".")[0] in _DATABASE_PACKAGES:
+            kind = _by_socket(link, is_connecting=any(module in _CONNECTING for module in modules))
+            if kind is not None:
+                return kind
     return None
 
 
@@ -86,39 +114,49 @@ def _by_class(error: BaseException) -> DatabaseFailure | None:
             return DatabaseFailure.POOL_EXHAUSTED
         if kind.__name__ == "IntegrityError":
             return DatabaseFailure.INTEGRITY
-        if getattr(error, "connection_invalidated", False):
-            return DatabaseFailure.CONNECTION_LOST
     if package == "asyncpg" and "connection is closed" in str(error):
         return DatabaseFailure.CONNECTION_LOST
     if package == "sqlite3":
         if kind.__name__ == "IntegrityError":
             return DatabaseFailure.INTEGRITY
         text = str(error)
-        if "locked" in text:
-            return DatabaseFailure.LOCKED
-        if "unable to open" in text:
-            return DatabaseFailure.CANNOT_OPEN
+        for part, found in _BY_SQLITE_TEXT:
+            if part in text:
+                return found
+    if getattr(error, "connection_invalidated", False) and not _is_refined(error):
+        return DatabaseFailure.CONNECTION_LOST
     return None
 
 
-def _by_socket(error: BaseException) -> DatabaseFailure | None:
-    if isinstance(error, ConnectionRefusedError):
+def _is_refined(error: BaseException) -> bool:
+    """Whether a driver's error further down the chain says more than "the connection is gone"."""
+    return any(_by_state(link) for link in chain_of(error)[1:])
+
+
+def _by_socket(error: BaseException, *, is_connecting: bool) -> DatabaseFailure | None:
+    if isinstance(error, TimeoutError | asyncio.CancelledError):
+        return DatabaseFailure.CONNECT_TIMEOUT if is_connecting else DatabaseFailure.STATEMENT_TIMEOUT
+    if not isinstance(error, OSError):
+        return None
+    if isinstance(error, socket.gaierror):
+        return DatabaseFailure.DNS
+    if isinstance(error, ssl.SSLError) or (type(error) is ConnectionError and "SSL" in str(error)):
+        return DatabaseFailure.TLS
+    # a name with several addresses: asyncio joins the refusals of all into the text of one OSError
+    if isinstance(error, ConnectionRefusedError) or _REFUSED_TEXT in str(error):
         return DatabaseFailure.CONNECTION_REFUSED
-    if isinstance(error, TimeoutError):
-        return DatabaseFailure.CONNECT_TIMEOUT
     if isinstance(error, ConnectionError):
         return DatabaseFailure.CONNECTION_LOST
-    if isinstance(error, OSError):
-        return DatabaseFailure.UNREACHABLE
-    return None
+    return DatabaseFailure.UNREACHABLE
 
 
-def _is_from_database(chain: list[BaseException]) -> bool:
-    for link in chain:
-        traceback = link.__traceback__
-        while traceback is not None:
-            module = traceback.tb_frame.f_globals.get("__name__", "")
-            if module.partition(".")[0] in _DATABASE_MODULES:
-                return True
-            traceback = traceback.tb_next
-    return False
+def _modules(error: BaseException) -> list[str]:
+    """Modules that an exception has passed, innermost last, without those that only carried it."""
+    found: list[str] = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        name = traceback.tb_frame.f_globals.get("__name__")
+        if isinstance(name, str) and name.partition(".")[0] not in _CARRIERS:
+            found.append(name)
+        traceback = traceback.tb_next
+    return found
