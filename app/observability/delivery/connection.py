@@ -54,6 +54,7 @@ class IngestConnection:
         self._http: http.client.HTTPConnection | None = None
         self._socket: socket.socket | None = None
         self._tls: ssl.SSLContext | None = None
+        self._is_interrupted = False
 
     def post(self, body: bytes, *, encoding: str | None) -> Answer:
         """Send a body and return the answer.
@@ -66,7 +67,7 @@ class IngestConnection:
             return self._post(body, encoding)
         except BROKEN_KEEP_ALIVE:
             self.close()
-            if not was_open:
+            if not was_open or self._is_interrupted:
                 raise
         except (OSError, http.client.HTTPException):
             self.close()
@@ -78,7 +79,8 @@ class IngestConnection:
             raise
 
     def interrupt(self) -> None:
-        """Make a post that is under way in another thread fail now."""
+        """Make a post that is under way in another thread fail now, and every later one."""
+        self._is_interrupted = True
         sock = self._socket
         if sock is not None:
             # If it was closed meanwhile, that is as good.
@@ -92,6 +94,8 @@ class IngestConnection:
             connection.close()
 
     def _post(self, body: bytes, encoding: str | None) -> Answer:
+        if self._is_interrupted:
+            raise ConnectionAbortedError("the transport was closed")
         connection = self._http or self._open()
         headers = dict(self._headers)
         if encoding is not None:

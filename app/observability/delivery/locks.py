@@ -63,7 +63,9 @@ class FolderLock:
         """Release the lock; the folder goes too if nothing else is in it."""
         folder = Path(self.folder)
         with contextlib.suppress(OSError):
-            if not any(entry.name != self.NAME for entry in os.scandir(folder)):
+            with os.scandir(folder) as entries:
+                is_empty = all(entry.name == self.NAME for entry in entries)
+            if is_empty:
                 (folder / self.NAME).unlink()
                 folder.rmdir()
         os.close(self._descriptor)

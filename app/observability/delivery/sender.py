@@ -112,7 +112,10 @@ class Sender:
             self._ensure_thread()
 
     def flush(self, timeout_s: float, callback: Callable[[int, float], Any] | None = None) -> None:
-        """Wait until everything is sent that can be, at most `timeout_s`. Retries come faster meanwhile."""
+        """Wait until everything is sent that can be, at most `timeout_s`. Retries come faster meanwhile.
+
+        What a rate limit holds back for longer than that is not waited for.
+        """
         if threading.current_thread() is self._thread:
             return
         start = self._clock.monotonic()
@@ -121,7 +124,7 @@ class Sender:
                 return
             self._flushes += 1
             self._retry_at = 0.0
-            self._must_report = self._counters.has_discarded()
+            self._must_report = True
             self._ensure_thread()
             self._changed.notify_all()
         try:
@@ -183,15 +186,14 @@ class Sender:
             return self._tidy
         if now < self._retry_at:
             return None
-        if self._is_report_due(now):
+        may_report = not self._limits.is_limited("internal", now)
+        if may_report and now >= self._report_at and self._counters.has_discarded():
             return self._report
         pending = self._outbox.take(now, lambda category: self._limits.is_limited(category, now))
-        return partial(self._send, pending) if pending is not None else None
-
-    def _is_report_due(self, now: float) -> bool:
-        if self._limits.is_limited("internal", now):
-            return False
-        return self._must_report or (now >= self._report_at and self._counters.has_discarded())
+        if pending is not None:
+            return partial(self._send, pending)
+        # A flush reports last, so that what is dropped while it lasts is in the report.
+        return self._report if may_report and self._must_report else None
 
     def _sleep_s(self) -> float:
         """Return how long nothing can be done unless something happens."""
@@ -206,13 +208,14 @@ class Sender:
         return max(min(soonest, self._tidy_at) - now, 0.0)
 
     def _is_sent(self, deadline: float) -> bool:
-        now = self._clock.monotonic()
-        if self._is_busy or self._tidy_at == 0.0 or (self._must_report and self._is_report_due(now)):
+        if self._is_busy or self._tidy_at == 0.0:
+            return False
+        if self._must_report and not self._limits.is_limited("internal", deadline):
             return False
         wakes_at = self._outbox.wakes_at()
         if wakes_at is not None and wakes_at <= deadline:
             return False
-        return all(self._limits.is_limited(category, now) for category in self._outbox.waiting())
+        return all(self._limits.is_limited(category, deadline) for category in self._outbox.waiting())
 
     def _wait_until_sent(self, deadline: float) -> int:
         """Return how many envelopes wait at the end; 0 if everything is sent that can be."""
@@ -341,7 +344,7 @@ class Sender:
                 self._finish(pending, Fate.REFUSED_BY_QUOTA)
             else:
                 self._store.tell_waiting(pending, Fate.RATE_LIMITED)
-                self._put_back(pending)
+                self._put_back(pending, retry_at=self._next_try(pending))
         elif status >= 500 or status in RETRYABLE:
             self._try_again(pending, status)
         else:
@@ -350,9 +353,9 @@ class Sender:
 
     def _try_again(self, pending: Pending, status: int) -> None:
         """Let an envelope that met a fault of the server wait, while others go ahead: the fault may be its own."""
-        pending.attempts += 1
         self._note_error(f"HTTP {status}")
         self._back_off()
+        retry_at = self._next_try(pending)
         if (
             pending.file is None
             and pending.category not in DURABLE
@@ -361,8 +364,11 @@ class Sender:
             self._finish(pending, Fate.SEND_ERROR)
             return
         self._store.tell_waiting(pending, f"HTTP {status}")
-        delay_s = self._delay_s(pending.attempts, LAST_RETRY_OF_ONE_S)
-        self._put_back(pending, retry_at=self._clock.monotonic() + delay_s)
+        self._put_back(pending, retry_at=retry_at)
+
+    def _next_try(self, pending: Pending) -> float:
+        pending.attempts += 1
+        return self._clock.monotonic() + self._delay_s(pending.attempts, LAST_RETRY_OF_ONE_S)
 
     def _post(self, raw: RawEnvelope) -> Answer | None:
         body = raw.to_bytes(sent_at=self._clock.time())

@@ -139,7 +139,7 @@ class DeliveryTransport(Transport):
     ) -> None:
         """Wait until everything that can be sent has been, at most `timeout` seconds.
 
-        What a rate limit holds back is not waited for. What is left stays in the spool.
+        What a rate limit holds back for longer is not waited for. What is left stays in the spool.
 
         Args:
             timeout: in seconds; the constructor's `flush_timeout_s` if None.
