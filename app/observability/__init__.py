@@ -4,6 +4,7 @@ Everything that is public is named here; the rest may change without notice.
 """
 
 from .database import SqlalchemyIntegration
+from .feedback import report_feedback
 from .operations import operation
 from .pipeline import before_send
 from .sentry import FastApiIntegration, Observability, WebSocketIntegration, init_sentry
@@ -27,4 +28,5 @@ __all__ = [
     "init_sentry",
     "message_transaction",
     "operation",
+    "report_feedback",
 ]

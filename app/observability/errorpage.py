@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from .capture import capture_error
+from .feedback import FORM_PATH
 from .pages import render, wants_html
 from .state import current_flow
 
@@ -17,5 +18,5 @@ async def answer_error(request: Request, error: Exception) -> Response:
     if event_id is None and flow is not None and not flow.is_quiet:  # a mounted application answers first
         event_id = flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM)
     if wants_html(request.scope):
-        return render("error.html", 500, event_id=event_id)
+        return render("error.html", 500, event_id=event_id, form_path=FORM_PATH)
     return JSONResponse({"detail": "Internal Server Error", "event_id": event_id}, status_code=500)

@@ -22,10 +22,12 @@ from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
 from sentry_sdk.integrations.threading import ThreadingIntegration
 from sentry_sdk.transport import Transport
 
+from .authentication import Refusals
 from .budget import Budget, BudgetFile
 from .capture import ExceptionEnricher
 from .counters import Counters
 from .database import SqlalchemyIntegration, tag_database_failure, watch_engine
+from .feedback import FeedbackPages
 from .folding import ErrorFolding
 from .installation import installation_of
 from .lifespan import LifespanInstrumentation
@@ -34,13 +36,13 @@ from .pipeline import Pipeline
 from .recording import RecordingTransport
 from .request import HttpOptions
 from .requestdata import RequestEnricher
-from .routes import OVERVIEW_PATH, STATUS_PATH, TEST_PATH, ObservabilityRoute, Pages
+from .routes import TEST_PATH, ObservabilityRoute, Pages
 from .routing import RouteTable
 from .scrubbing import Scrubber
 from .settings import Mode, ObservabilitySettings
 from .state import current_flow
 from .tracing import Sampler
-from .user import TIER_TAG, Identify
+from .user import TIER_TAG, CleanScope, Identify
 from .version import PACKAGE
 from .websocket import WebSocketInstrumentation, WebSocketOptions
 
@@ -294,7 +296,9 @@ def _user_attributes() -> dict[str, str]:
 
 def _install(app: FastAPI, handle: Observability, identify: Identify | None) -> None:
     pages = Pages(handle)
-    route = ObservabilityRoute(pages.endpoints())
+    feedback = FeedbackPages(handle)
+    endpoints = pages.endpoints() | feedback.endpoints()
+    route = ObservabilityRoute(endpoints)
     if handle.mode is Mode.OFF:
         app.router.routes.insert(0, route)
         return
@@ -304,22 +308,21 @@ def _install(app: FastAPI, handle: Observability, identify: Identify | None) -> 
     base = Scope.get_isolation_scope()
     routes = RouteTable(app.router.routes)
     sampler = Sampler(handle.sample_rate)
-    quiet = {TEST_PATH, OVERVIEW_PATH, STATUS_PATH, *handle.settings.health_paths}
+    quiet = {*endpoints, *handle.settings.health_paths}
 
-    def fresh_isolation() -> Scope:
-        """A request's own scope: tags set at import stay, users and breadcrumbs of start-up do not."""
-        scope = base.fork()
-        scope.set_user(None)
-        scope.clear_breadcrumbs()
-        return scope
-
+    refusals = Refusals(handle.settings.auth_spike_per_minute)
+    fresh_isolation = CleanScope(base)
     installation.options = HttpOptions(
         routes=routes,
         sampler=sampler,
         quiet_paths=frozenset(quiet),
         slow_request_ms=handle.settings.slow_request_ms,
         base=fresh_isolation,
+        on_outcome=refusals.on_outcome,
+        capture_422=handle.settings.capture_422,
         answers={TEST_PATH: pages.answer_test},
     )
-    installation.websocket = WebSocketInstrumentation(WebSocketOptions(routes, sampler, fresh_isolation))
+    installation.websocket = WebSocketInstrumentation(
+        WebSocketOptions(routes, sampler, fresh_isolation, on_refused=refusals.refused)
+    )
     installation.lifespan = LifespanInstrumentation(handle.close)
