@@ -113,7 +113,7 @@ class Budget:
             reason = kind.due(now, self._schedule)
             if reason is None:
                 return FOLDED
-            if not self._pay(reason, now):
+            if not self._pay(kind, reason, now):
                 return HELD_BACK
             return Verdict(True, self._report(kind, now), reason)
 
@@ -129,12 +129,20 @@ class Budget:
         now = self._clock() if now is None else now
         with self._lock:
             tallies: list[Tally] = []
+            is_short = False
+            # The count that has been open longest comes first.
             for kind in list(self._memory.open.values()):
+                if is_short and kind.known and kind.pending < self._schedule.many:
+                    continue
                 reason = kind.tally_due(now, self._schedule)
-                if reason is not None and self._pay(reason, now):
+                if reason is None:
+                    continue
+                if self._pay(kind, reason, now):
                     tallies.append(self._tally(kind, reason, now))
-                    if len(tallies) == MAX_TALLIES:
-                        break
+                else:
+                    is_short = True
+                if len(tallies) == MAX_TALLIES:
+                    break
             return tallies
 
     def final_tallies(self, now: float | None = None) -> list[Tally]:
@@ -149,7 +157,7 @@ class Budget:
             self._stock.refill(now, {Pool.FINAL: len(kinds)})
             if self.limits.errors and not self.is_shared and 0 < self._stock.error_units() < len(kinds):
                 kinds = self._merge_rest(kinds, self._stock.error_units())
-            paid = (kind for kind in kinds if self._pay(Reason.CLOSING, now))
+            paid = (kind for kind in kinds if self._pay(kind, Reason.CLOSING, now))
             return [self._tally(kind, Reason.CLOSING, now) for kind in paid]
 
     # spans
@@ -207,9 +215,9 @@ class Budget:
             state: dict[str, Any] = {"kinds": kinds}
             if self._stock.ledger is not None:
                 now = self._clock()
-                self._stock.ledger.settle(self._stock.request(now, {}, leaving=True), now)
-                state["ledger"] = self._stock.ledger.dump()
-                self._stock.refill(now)
+                left = Ledger.load(self.limits, self._stock.ledger.dump(), now)
+                left.settle(self._stock.request(now, {}, leaving=True), now)
+                state["ledger"] = left.dump()
             return state
 
     def open_state(self, *, samples: bool) -> dict[str, Any]:
@@ -287,7 +295,7 @@ class Budget:
 
     # with the lock held
 
-    def _pay(self, reason: Reason, now: float) -> bool:
+    def _pay(self, kind: Kind, reason: Reason, now: float) -> bool:
         if not self.limits.errors:
             return True
         stock = self._stock
@@ -297,8 +305,9 @@ class Budget:
             return paid
         if reason is Reason.CLOSING:
             return any(stock.spend(pool) for pool in (Pool.STEADY, Pool.FINAL, Pool.NEW))
-        keep = stock.keep(Pool.STEADY) if reason in (Reason.ROUTINE, Reason.STALE) else 0
-        return stock.take(Pool.STEADY, now, keep)
+        # Some units stay in hand for what a developer wants to know at once.
+        is_news = reason in (Reason.EARLY, Reason.RETURNED) or kind.is_surge(now, self._schedule)
+        return stock.take(Pool.STEADY, now, 0 if is_news else stock.keep(Pool.STEADY))
 
     def _report(self, kind: Kind, now: float) -> int:
         if not kind.known:

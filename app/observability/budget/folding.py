@@ -63,6 +63,11 @@ class Schedule:
     """When an event is due. Times are seconds."""
 
     first: int = 3
+    young_s: float = 3600.0
+    surge: float = 4.0
+    """So many times the usual frequency is a surge, for which units stay in hand."""
+    many: int = 20
+    """An unreported count from which on a kind that went quiet is worth an event soon."""
     min_gap_s: float = 60.0
     max_gap_s: float = DAY_S
     quiet_s: float = 30.0
@@ -121,9 +126,20 @@ class Kind:
             return Reason.NEW
         if now - self.last_seen < schedule.quiet_s:
             return None
-        if self.pending * 2 >= max(schedule.first, self.reported):
+        if self.pending >= schedule.many and self.pending * 2 >= self.reported:
             return Reason.QUIET
         return Reason.STALE if now - self.last_event >= self.gap_s(schedule) else None
+
+    def is_surge(self, now: float, schedule: Schedule) -> bool:
+        """Say whether the kind comes in numbers that are news: a young one, or far more often than so far."""
+        if self.pending < schedule.many:
+            return False
+        if self.reported and now - self.since <= schedule.young_s:
+            return True
+        usual = (
+            self.reported / max(self.last_event - self.since, schedule.min_gap_s) or 1 / schedule.min_gap_s
+        )
+        return self.pending >= schedule.surge * usual * (now - self.last_event)
 
     def gap_s(self, schedule: Schedule) -> float:
         """Return the time between routine reports: the age of the episode at the last one, within bounds."""

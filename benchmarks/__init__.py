@@ -1,0 +1,1 @@
+"""What the module costs and what it does, measured. Run one: `python -m benchmarks.simulate_month`."""
