@@ -17,7 +17,6 @@ from sentry_sdk import Scope
 from sentry_sdk.integrations import Integration
 from sentry_sdk.integrations.atexit import AtexitIntegration
 from sentry_sdk.integrations.excepthook import ExcepthookIntegration
-from sentry_sdk.integrations.httpx import HttpxIntegration
 from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
 from sentry_sdk.integrations.threading import ThreadingIntegration
 from sentry_sdk.transport import Transport
@@ -42,6 +41,7 @@ from .scrubbing import Scrubber
 from .settings import Mode, ObservabilitySettings
 from .state import current_flow
 from .tracing import Sampler
+from .upstream import HttpxIntegration, tag_upstream_failure
 from .user import TIER_TAG, CleanScope, Identify
 from .version import PACKAGE
 from .websocket import WebSocketInstrumentation, WebSocketOptions
@@ -204,6 +204,7 @@ def _start(handle: Observability) -> None:
             ExceptionEnricher(with_locals=settings.includes_locals),
             RequestEnricher(send_email=settings.send_email),
             tag_database_failure,
+            tag_upstream_failure,
         ),
         folding=handle.folding,
         attributes=_user_attributes,
@@ -227,7 +228,8 @@ def _start(handle: Observability) -> None:
             FastApiIntegration(),
             WebSocketIntegration(),
             SqlalchemyIntegration(slow_query_ms=settings.slow_query_ms),
-            HttpxIntegration(),  # spans of external calls
+            # spans of external calls; the SDK's own costs more and records whole addresses
+            HttpxIntegration(host.lower() for host in settings.trace_targets),
             LoggingIntegration(),  # breadcrumbs from INFO, events from ERROR
             ExcepthookIntegration(),  # crashes of scripts
             ThreadingIntegration(propagate_scope=True),  # crashes of threads, with their request's user
