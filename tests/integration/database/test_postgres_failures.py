@@ -18,6 +18,10 @@ from tools.processes import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
+KILL_ALL_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 WRONG_PASSWORD = "wr0ng-" + "pa55word"
 
 
@@ -322,10 +326,7 @@ async def test_a_stale_connection_that_the_pool_replaces_is_no_failure(postgres:
     try:
         with observed(engine) as service:
             assert (await service.get("/raise")).status_code == 200
-            postgres.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                f" WHERE datname = '{engine.url.database}'"
-            )
+            postgres.execute(KILL_ALL_OTHERS, str(engine.url.database))
             assert (await service.get("/raise")).status_code == 200
             assert service.recorded.events == []
     finally:
@@ -375,7 +376,7 @@ async def test_a_server_that_is_shutting_down_accepts_nobody(fresh_postgres: Pos
     try:
         with observed(engine) as service:
             fresh_postgres.process.process.terminate()
-            await until_it_shuts_down(fresh_postgres)
+            await asyncio.to_thread(fresh_postgres.process.wait_until, lambda: is_shutting_down(fresh_postgres))
             await service.get("/answer-503")
             assert service.recorded.only_event()["tags"]["db.failure"] == "not_accepting"
     finally:
@@ -384,9 +385,8 @@ async def test_a_server_that_is_shutting_down_accepts_nobody(fresh_postgres: Pos
         await engine.dispose()
 
 
-async def until_it_shuts_down(server: PostgresServer) -> None:
-    while "received smart shutdown request" not in server.process.output():
-        await asyncio.sleep(0.01)
+def is_shutting_down(server: PostgresServer) -> bool:
+    return "received smart shutdown request" in server.process.output()
 
 
 async def test_a_query_that_the_services_own_time_limit_cancels_is_seen_when_the_answer_is_a_failure(
