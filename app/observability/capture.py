@@ -89,7 +89,7 @@ def _cut(lines: list[str]) -> list[str]:
 def _frames(traceback: TracebackType | None, *, with_locals: bool) -> list[dict[str, Any]]:
     links: list[TracebackType] = []
     while traceback is not None:
-        if "__tracebackhide__" not in traceback.tb_frame.f_locals:
+        if "__tracebackhide__" not in traceback.tb_frame.f_code.co_varnames:
             links.append(traceback)
         traceback = traceback.tb_next
     if len(links) > MAX_FRAMES:

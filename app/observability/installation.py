@@ -12,7 +12,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from .errorpage import answer_error
-from .request import FailureMiddleware, HttpOptions, Instrumentation, OutcomeMiddleware, SentryMiddleware
+from .failure import FailureMiddleware, OutcomeMiddleware
+from .request import HttpOptions, Instrumentation, SentryMiddleware
 from .routes import ObservabilityRoute
 from .types import AsgiApp
 from .user import Identify, UserTierMiddleware

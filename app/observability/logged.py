@@ -30,12 +30,17 @@ def hold_logged(event: Event, hint: Hint) -> Event | None:
         flow.held = []
         if flow.loop is not None and not flow.loop.is_closed():
             flow.loop.call_soon_threadsafe(
-                partial(flow.loop.call_later, HOLD_S, partial(settle, flow, failed=False))
+                partial(flow.loop.call_later, HOLD_S, partial(_settle_late, flow, flow.serial))
             )
     if len(flow.held) >= MAX_HELD:
         return event
     flow.held.append((event, hint))
     return None
+
+
+def _settle_late(flow: Flow, serial: int) -> None:
+    if flow.serial == serial:  # not what a later message of the connection holds
+        settle(flow, failed=False)
 
 
 def settle(flow: Flow, *, failed: bool) -> str | None:

@@ -1,29 +1,25 @@
-"""HTTP instrumentation, pure ASGI: isolation, transaction, outcome and request data.
+"""HTTP instrumentation, pure ASGI: isolation, transaction and outcome of each request.
 
-Three layers of one stack: `SentryMiddleware` around everything (the final answer), `FailureMiddleware` just inside
-Starlette's ServerErrorMiddleware (captures before the 500 is written), `OutcomeMiddleware` innermost (sees handled
-exceptions while they are being handled, and the scope that routing writes to). Request data is decoded only when an
-event needs it. Never swallows an exception of the application.
+Three layers of one stack: `SentryMiddleware` around everything (the final answer), and the two of `failure.py` inside.
+Request data is kept undecoded until an event needs it. Never swallows an exception of the application.
 """
 
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import sentry_sdk
 from sentry_sdk import Scope
 from sentry_sdk.tracing import Transaction
-from starlette.exceptions import HTTPException
-from starlette.middleware.errors import ServerErrorMiddleware
-from starlette.requests import ClientDisconnect
 
 from .capture import capture_error
 from .outcome import conclude
 from .routing import RouteTable
-from .state import Flow, current_flow, enter_flow
+from .state import Flow, enter_flow
+from .tasks import watch_tasks
 from .tracing import Sampler, incoming_trace, join_trace, start_transaction
 from .types import AsgiApp, AsgiScope, Message, Receive, Send
 
@@ -31,7 +27,10 @@ ORIGIN = "auto.http.fastapi"
 MECHANISM = "fastapi"
 EVENT_ID_HEADER = b"x-sentry-event-id"
 MAX_BODY_BYTES = 16_384
-_LATE_ANSWER = "Caught handled exception, but response already started."
+EVENT_STREAM = b"text/event-stream"
+BACKGROUND_OP = "background.task"
+BACKGROUND_MIN_S = 0.001
+MAX_QUEUE_MS = 600_000
 
 Answer: TypeAlias = Callable[[AsgiScope, Receive, Send, "HttpFlow", BaseException], Awaitable[bool]]
 """May answer a failed request itself, once the failure was captured; True if it did."""
@@ -49,7 +48,8 @@ class HttpOptions:
     quiet_paths: frozenset[str]
     slow_request_ms: int
     base: Callable[[], Scope]
-    on_outcome: Callable[["HttpFlow", int], None] = lambda flow, status: None
+    on_outcome: Callable[[Flow, int], None] = lambda flow, status: None
+    capture_422: bool = False
     answers: dict[str, Answer] = field(default_factory=dict)
 
 
@@ -57,13 +57,18 @@ class HttpOptions:
 class HttpFlow(Flow):
     """One request: the flow plus what is needed to judge its outcome."""
 
+    options: HttpOptions
+    current: Scope
     outer_receive: Receive
     outer_send: Send
     started_s: float
+    inner_send: Send | None = None
     status: int = 0
+    answer_headers: Iterable[tuple[bytes, bytes]] = ()
     body: bytearray | None = None
     ended_s: float = 0.0
     transaction: Transaction | None = None
+    background: Transaction | None = None
     is_client_gone: bool = False
 
     async def receive(self) -> Message:
@@ -81,25 +86,98 @@ class HttpFlow(Flow):
 
     async def send(self, message: Message) -> None:
         """Note status and end of the answer; a failed answer gets the id of the event that stands for it."""
-        if message["type"] == "http.response.start":
+        kind = message["type"]
+        if kind == "http.response.start":
             self.status = message["status"]
+            self.answer_headers = message.get("headers", ())
             if self.status >= 500 and not self.is_quiet:
                 self._judge_failed_answer()
             if self.failure_id is not None:
-                headers = [*message.get("headers", ()), (EVENT_ID_HEADER, self.failure_id.encode())]
+                headers = [*self.answer_headers, (EVENT_ID_HEADER, self.failure_id.encode())]
                 message = {**message, "headers": headers}
-        elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            self.ended_s = time.perf_counter()
+        elif kind == "http.response.body" and not message.get("more_body", False) and not self.ended_s:
+            await self.outer_send(message)
+            self._answered()
+            return
         await self.outer_send(message)
 
     def _judge_failed_answer(self) -> None:
-        """Report a 5xx that no event stands for: by a swallowed or logged exception, else by its route."""
+        """Report a 5xx that no event stands for: by an exception at hand, a swallowed or logged one, or its route."""
         if self.failure_id is not None or self.is_client_gone:
             return
-        if self.raised is not None:
-            self.failure_id = capture_error(self.raised, handled=True, mechanism=MECHANISM)
+        error = sys.exc_info()[1] or self.raised
+        if isinstance(error, Exception):
+            self.failure_id = capture_error(error, handled=True, mechanism=MECHANISM)
         if conclude(self, failed=True) is None:
             self.failure_id = capture_failed_endpoint(self)
+
+    def _answered(self) -> None:
+        """The client has everything: what runs from here on (background tasks) is not the request's duration."""
+        self.ended_s = time.perf_counter()
+        transaction = self.transaction
+        if transaction is None or self.current.span is not transaction:  # an open span still needs it
+            return
+        self.end_transaction(None)
+        self.current.span = None
+        if self.failure_id is not None:  # all that runs after a crash is its way out
+            return
+        self.background = start_transaction(
+            self.isolation,
+            name=transaction.name,
+            op=BACKGROUND_OP,
+            rate=transaction.sample_rate or 1.0,
+            origin=ORIGIN,
+            parent_span_id=transaction.span_id,
+        )
+        self.current.span = self.background
+
+    def end_transaction(self, error: BaseException | None) -> None:
+        """Finish the request's transaction as of the last byte; it is dropped if the router found no endpoint."""
+        transaction, self.transaction = self.transaction, None
+        if transaction is None:
+            return
+        if self.inner is None or "endpoint" not in self.inner:
+            return  # the router refused what the table took for a match
+        if isinstance(error, asyncio.CancelledError):
+            transaction.set_status("cancelled")
+        if self.status:
+            transaction.set_http_status(self.status)
+        elif error is not None:
+            transaction.set_status("internal_error")
+        transaction.set_data("http.request.method", self.asgi["method"])
+        waited_ms = queue_ms(self.asgi, transaction.start_timestamp.timestamp())
+        if waited_ms is not None:
+            transaction.set_data("http.queue_time_ms", waited_ms)
+            attributes = {"route": transaction.name}
+            sentry_sdk.metrics.distribution(
+                "http.server.queue_time", waited_ms, unit="millisecond", attributes=attributes
+            )
+        after_s = time.perf_counter() - self.ended_s if self.ended_s else 0.0
+        transaction.finish(end_timestamp=time.time() - after_s)
+
+    def end_background(self, error: BaseException | None) -> None:
+        """Send the time after the answer as a transaction of its own, if there was work in it."""
+        background, self.background = self.background, None
+        if background is None or (error is None and time.perf_counter() - self.ended_s < BACKGROUND_MIN_S):
+            return
+        background.set_status("ok" if error is None else "internal_error")
+        background.finish()
+
+
+def queue_ms(scope: AsgiScope, started: float) -> float | None:
+    """Milliseconds between the proxy's `X-Request-Start` (s, ms or us since 1970) and our start, if it is credible."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-start":
+            try:
+                sent = float(value.removeprefix(b"t="))
+            except ValueError:
+                return None
+            for divisor in (1, 1e3, 1e6):
+                waited = (started - sent / divisor) * 1000
+                if 0 <= waited <= MAX_QUEUE_MS:
+                    return round(waited, 1)
+            return None
+    return None
 
 
 def capture_failed_endpoint(flow: HttpFlow) -> str | None:
@@ -125,6 +203,7 @@ class SentryMiddleware:
         self.options = options
         self.websocket = websocket
         self.lifespan = lifespan
+        self._watched: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Hand each kind of connection to its instrumentation."""
@@ -138,22 +217,32 @@ class SentryMiddleware:
 
     async def http(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Run one request inside its own scopes and judge how it ended."""
-        isolation = self.options.base()
+        options = self.options
+        loop = asyncio.get_running_loop()
+        if loop is not self._watched:
+            watch_tasks(loop)
+            self._watched = loop
+        isolation = options.base()
         join_trace(isolation, incoming_trace(scope))
+        previous = (Scope.get_isolation_scope(), Scope.get_current_scope())
+        root = scope.get("root_path")
+        path = scope["path"].removeprefix(root) if root else scope["path"]
         flow = HttpFlow(
             scope,
             isolation,
-            routes=self.options.routes,
+            options=options,
+            current=previous[1].fork(),
+            routes=options.routes,
             outer_receive=receive,
             outer_send=send,
             started_s=time.perf_counter(),
-            is_quiet=scope["path"] in self.options.quiet_paths,
-            route=scope["path"] if scope["path"] in self.options.answers else None,
-            loop=asyncio.get_running_loop(),
+            is_quiet=path in options.quiet_paths,
+            route=path if path in options.answers else None,
+            loop=loop,
         )
-        previous = (Scope.get_isolation_scope(), Scope.get_current_scope(), enter_flow(flow))
+        outer_flow = enter_flow(flow)
         Scope.set_isolation_scope(isolation)
-        Scope.set_current_scope(previous[1].fork())
+        Scope.set_current_scope(flow.current)
         self._start_transaction(flow)
         try:
             await self.app(scope, flow.receive, flow.send)
@@ -161,7 +250,7 @@ class SentryMiddleware:
             self._finish(flow)
             Scope.set_isolation_scope(previous[0])
             Scope.set_current_scope(previous[1])
-            enter_flow(previous[2])
+            enter_flow(outer_flow)
 
     def _start_transaction(self, flow: HttpFlow) -> None:
         if flow.is_quiet:
@@ -172,138 +261,63 @@ class SentryMiddleware:
         name = flow.template()
         if name is None:
             return
-        flow.transaction = start_transaction(
+        flow.transaction = flow.current.span = start_transaction(
             flow.isolation, name=name, op="http.server", rate=rate, origin=ORIGIN
         )
-        Scope.get_current_scope().span = flow.transaction
 
     def _finish(self, flow: HttpFlow) -> None:
+        is_sampled = flow.transaction is not None or flow.background is not None
         if not flow.ended_s:
             flow.ended_s = time.perf_counter()
-        conclude(flow, failed=flow.failure_id is not None)
-        transaction = flow.transaction
-        if transaction is not None:
-            if flow.inner is not None and "endpoint" not in flow.inner:
-                transaction.sampled = False  # the router refused what the table took for a match
+        if flow.held is not None or flow.database_failures is not None:
+            conclude(flow, failed=flow.failure_id is not None)
+        flow.is_settled = True
+        if is_sampled:
             error = sys.exc_info()[1]
-            if isinstance(error, asyncio.CancelledError):
-                transaction.set_status("cancelled")
-            if flow.status:
-                transaction.set_http_status(flow.status)
-            elif error is not None:
-                transaction.set_status("internal_error")
-            transaction.set_data("http.request.method", flow.asgi["method"])
-            transaction.finish()
-        if not flow.is_quiet:
-            self._report_slow(flow)
-            self.options.on_outcome(flow, flow.status)
-
-    def _report_slow(self, flow: HttpFlow) -> None:
-        duration_ms = (flow.ended_s - flow.started_s) * 1000
-        if not self.options.slow_request_ms or duration_ms < self.options.slow_request_ms:
+            flow.end_transaction(error)
+            flow.end_background(error)
+            flow.current.span = None
+        if flow.is_quiet:
             return
-        route = flow.template()
-        if route is None or flow.transaction is not None:
-            return
-        sentry_sdk.capture_event(
-            {
-                "level": "warning",
-                "message": f"Slow request: {flow.asgi['method']} {route}",
-                "fingerprint": ["slow-request", flow.asgi["method"], route],
-                "tags": {"failure": "slow_request"},
-                "contexts": {"slow_request": {"duration_ms": round(duration_ms)}},
-            }
-        )
+        limit_ms = self.options.slow_request_ms
+        if limit_ms and (flow.ended_s - flow.started_s) * 1000 >= limit_ms:
+            report_slow(flow, is_sampled=is_sampled)
+        self.options.on_outcome(flow, flow.status)
 
 
-class FailureMiddleware:
-    """Just inside ServerErrorMiddleware: captures what nobody handled, before the 500 is written."""
+def report_slow(flow: HttpFlow, *, is_sampled: bool) -> None:
+    """Count a slow request by route; one that no transaction shows is an event, folded by route.
 
-    def __init__(self, app: AsgiApp, options: HttpOptions) -> None:
-        self.app = app
-        self.options = options
-
-    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Capture what the application raises, then let it go on its way."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        try:
-            await self.app(scope, receive, send)
-        except Exception as error:
-            flow = current_flow()
-            if isinstance(flow, HttpFlow) and await self._answered(scope, receive, send, flow, error):
-                return
-            raise
-
-    async def _answered(
-        self, scope: AsgiScope, receive: Receive, send: Send, flow: HttpFlow, error: Exception
-    ) -> bool:
-        if is_client_gone(error):
-            flow.is_client_gone = True
-            return False
-        if not flow.is_quiet or scope["path"] in self.options.answers:
-            cause = error.__cause__
-            failure = cause if cause is not None and str(error) == _LATE_ANSWER else error
-            flow.failure_id = capture_error(failure, handled=False, mechanism=MECHANISM) or flow.failure_id
-        answer = self.options.answers.get(scope["path"])
-        return answer is not None and await answer(scope, receive, send, flow, error)
-
-
-def is_client_gone(error: BaseException) -> bool:
-    """Whether the failure is nothing but a client that hung up, also if wrapped on purpose."""
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, ClientDisconnect):
-            return True
-        link = link.__cause__
-    return False
-
-
-class OutcomeMiddleware:
-    """Innermost: in the handlers' own task, so that an exception being handled is still at hand."""
-
-    def __init__(self, app: AsgiApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Watch how the handlers answer."""
-        flow = current_flow()
-        if scope["type"] != "http" or not isinstance(flow, HttpFlow):
-            if flow is not None:
-                flow.inner = scope
-            await self.app(scope, receive, send)
-            return
-        flow.inner = scope
-        inside: HttpFlow = flow
-
-        async def watch(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= 500:
-                _capture_handled(inside)
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watch)
-        except Exception as error:
-            flow.raised = error
-            raise
-
-
-def _capture_handled(flow: HttpFlow) -> None:
-    error = sys.exc_info()[1]
-    if error is None or flow.failure_id is not None or flow.is_quiet:
+    Streams of server-sent events are meant to be long and are left out.
+    """
+    route = flow.template()
+    if route is None or any(
+        name.lower() == b"content-type" and value.startswith(EVENT_STREAM)
+        for name, value in flow.answer_headers
+    ):
         return
-    if isinstance(error, Exception) and not is_client_gone(error):
-        unhandled = not isinstance(error, HTTPException) and frames_contain_server_error(error)
-        flow.failure_id = capture_error(error, handled=not unhandled, mechanism=MECHANISM)
-
-
-def frames_contain_server_error(error: BaseException) -> bool:
-    """Whether a mounted application's own ServerErrorMiddleware is answering: the failure was not handled."""
-    frame = sys._getframe()
-    code = ServerErrorMiddleware.__call__.__code__
-    while frame.f_back is not None:
-        frame = frame.f_back
-        if frame.f_code is code and frame.f_locals.get("exc") is error:
-            return True
-    return False
+    method = flow.asgi["method"]
+    duration_ms = round((flow.ended_s - flow.started_s) * 1000)
+    attributes = {"route": route, "method": method, "sampled": is_sampled}
+    sentry_sdk.metrics.distribution(
+        "http.server.slow_request", duration_ms, unit="millisecond", attributes=attributes
+    )
+    if is_sampled:
+        return
+    context: dict[str, object] = {
+        "duration_ms": duration_ms,
+        "limit_ms": flow.options.slow_request_ms,
+        "status": flow.status,
+    }
+    waited_ms = queue_ms(flow.asgi, time.time() - (time.perf_counter() - flow.started_s))
+    if waited_ms is not None:
+        context["queue_time_ms"] = round(waited_ms)
+    sentry_sdk.capture_event(
+        {
+            "level": "warning",
+            "message": f"Slow request: {method} {route}",
+            "fingerprint": ["slow-request", method, route],
+            "tags": {"failure": "slow_request"},
+            "contexts": {"slow_request": context},
+        }
+    )

@@ -60,6 +60,7 @@ class Flow:
     is_settled: bool = False
     loop: asyncio.AbstractEventLoop | None = None
     connection_isolation: Scope | None = None
+    connection: "Flow | None" = None
     removed: tuple[object, ...] = ()
     query_counts: dict[str, int] | None = None
     database_failures: list[tuple[BaseException, TracebackType | None]] | None = None

@@ -12,9 +12,11 @@ from sentry_sdk import Scope
 from sentry_sdk.tracing import Span, Transaction, TransactionSource
 from sentry_sdk.tracing_utils import Baggage
 
+from .transaction import LeanTransaction
 from .types import AsgiScope
 
 SENTRY_TRACE = b"sentry-trace"
+MAX_SPANS = 1000
 
 
 class Sampler:
@@ -47,36 +49,44 @@ def join_trace(isolation: Scope, header: str | None) -> None:
 
 
 def start_transaction(
-    isolation: Scope, *, name: str, op: str, rate: float, origin: str, source: str = TransactionSource.ROUTE
+    isolation: Scope,
+    *,
+    name: str,
+    op: str,
+    rate: float,
+    origin: str,
+    source: str = TransactionSource.ROUTE,
+    parent_span_id: str | None = None,
 ) -> Transaction:
-    """Start a transaction that is already known to be sampled, in the trace of the isolation scope."""
-    trace = isolation.get_trace_context()
-    parent = trace.get("parent_span_id")
-    options = sentry_sdk.get_client().options
+    """Start a transaction that is already known to be sampled, in the trace of the isolation scope.
+
+    `Scope.start_transaction` would draw again and look for profilers; what it adds beyond that is one list for spans.
+    """
+    client = sentry_sdk.get_client()
+    trace = isolation.get_active_propagation_context()
     items = {
-        "trace_id": trace["trace_id"],
+        "trace_id": trace.trace_id,
         "sample_rate": str(rate),
         "sampled": "true",
-        "environment": str(options["environment"]),
-        "release": str(options["release"]),
+        "environment": str(client.options["environment"]),
+        "release": str(client.options["release"]),
     }
-    dsn = sentry_sdk.get_client().parsed_dsn
+    dsn = client.parsed_dsn
     if dsn is not None and dsn.public_key:
         items["public_key"] = dsn.public_key
-    transaction = Transaction(
+    transaction = LeanTransaction(
         name=name,
         op=op,
         source=source,
         origin=origin,
-        trace_id=trace["trace_id"],
-        parent_span_id=parent,
+        trace_id=trace.trace_id,
+        parent_span_id=parent_span_id or trace.parent_span_id,
         sampled=True,
         baggage=Baggage(items, mutable=False),
     )
-    started = sentry_sdk.get_current_scope().start_transaction(transaction)
     transaction.sample_rate = rate
-    items["sample_rate"] = str(rate)
-    return started if isinstance(started, Transaction) else transaction
+    transaction.init_span_recorder(MAX_SPANS)
+    return transaction
 
 
 def current_span() -> Span | None:

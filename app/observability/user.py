@@ -41,6 +41,8 @@ def bind_user(user: UserContext) -> None:
     flow = current_flow()
     if flow is not None:
         flow.user = user
+        if flow.connection is not None:
+            flow.connection.user = user
         for scope in (flow.isolation, flow.connection_isolation):
             if scope is not None and scope not in scopes:
                 scopes.append(scope)
@@ -58,6 +60,28 @@ def apply_user(scope: sentry_sdk.Scope, user: UserContext) -> None:
         scope.set_tag(TIER_TAG, user.tier)
     else:
         scope.remove_tag(TIER_TAG)
+
+
+class CleanScope:
+    """Makes the isolation scope that each request and connection starts with.
+
+    Tags that were set before the application began to serve stay. A user, his tier and breadcrumbs do not, nor does
+    anything that a start-up or worker task sets later: it would be shown with everybody's requests.
+    """
+
+    def __init__(self, base: sentry_sdk.Scope) -> None:
+        self.base = base
+        self._clean: sentry_sdk.Scope | None = None
+
+    def __call__(self) -> sentry_sdk.Scope:
+        """Return a scope of its own."""
+        if self._clean is None:
+            clean = self.base.fork()
+            clean.set_user(None)
+            clean.remove_tag(TIER_TAG)
+            clean.clear_breadcrumbs()
+            self._clean = clean
+        return self._clean.fork()
 
 
 class UserTierMiddleware:

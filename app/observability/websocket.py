@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sentry_sdk
+from fastapi.exceptions import WebSocketRequestValidationError
 from sentry_sdk import Scope
 from sentry_sdk.tracing import Transaction
+from starlette.exceptions import WebSocketException
 from starlette.websockets import WebSocketDisconnect
 
+from .authentication import STATUSES
 from .capture import capture_error
 from .outcome import conclude
 from .routing import RouteTable
@@ -33,6 +36,7 @@ CLEAN_CODES = frozenset({1000, 1001})
 GONE_CODES = frozenset({1005, 1006})
 """Normal and abnormal ends cannot be told apart by these: a clean close during a send arrives as 1006."""
 AUTH_CODES = frozenset({1008, 4401, 4403})
+_TOO_LATE = ("Unexpected ASGI message", 'Cannot call "send"', "Cannot call 'send'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class WebSocketOptions:
     routes: RouteTable
     sampler: Sampler
     base: Callable[[], Scope]
-    on_refused: Callable[["WebSocketFlow", str], None] = lambda flow, reason: None
+    on_refused: Callable[[Flow, str], None] = lambda flow, reason: None
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -55,11 +59,14 @@ class WebSocketFlow(Flow):
     connection_isolation: Scope
     base_current: Scope
     current: Scope
+    first_isolation: Scope
+    is_in_place: bool = False
     task: asyncio.Task[Any] | None = None
     transaction: Transaction | None = None
     is_manual: bool = False
     is_accepted: bool = False
-    is_denied: bool = False
+    denied_status: int = 0
+    is_invalid: bool = False
     opened_s: float = field(default_factory=time.perf_counter)
     messages_in: int = 0
     messages_out: int = 0
@@ -89,9 +96,30 @@ class WebSocketFlow(Flow):
         elif kind == "websocket.close" and self.close_code is None:
             self.close_code = message.get("code") or 1000
             self.is_closed_by_app = True
+            self._judge(sys.exc_info()[1], failed=not is_harmless(self.close_code))
         elif kind == "websocket.http.response.start":
-            self.is_denied = message["status"] in (401, 403)
-        await self.outer_send(message)
+            self.denied_status = message["status"]
+            self._judge(sys.exc_info()[1], failed=self.denied_status >= 500)
+        try:
+            await self.outer_send(message)
+        except OSError:  # Starlette makes it a WebSocketDisconnect with 1006
+            self.close_code = self.close_code or 1006
+            raise
+
+    def _judge(self, error: BaseException | None, *, failed: bool) -> None:
+        """Keep the exception that an end is the answer to, while it is still at hand."""
+        if not isinstance(error, Exception) or is_disconnect(error):
+            return
+        self.is_invalid = isinstance(error, WebSocketRequestValidationError)
+        if failed and self.failure_id is None and not isinstance(error, WebSocketException):
+            self.failure_id = capture_error(error, handled=True, mechanism=MECHANISM, tags=self.end_tags())
+
+    def end_tags(self) -> dict[str, str]:
+        """How the connection ended, for an event about it."""
+        if self.close_code is None:
+            return {"http.status_code": str(self.denied_status)}
+        by = "app" if self.is_closed_by_app else "client"
+        return {"websocket.code": str(self.close_code), "websocket.closed_by": by}
 
     def _begin(self, size: int) -> None:
         self.messages_in += 1
@@ -103,6 +131,7 @@ class WebSocketFlow(Flow):
             Scope.set_isolation_scope(self.isolation)
             Scope.set_current_scope(self.current)
         else:  # receive() runs in a child task: only the objects are shared, so they are reset in place
+            self.is_in_place = True
             self.isolation.clear()
             self.isolation.update_from_scope(self.connection_isolation)
         self.isolation.set_new_propagation_context()
@@ -115,15 +144,29 @@ class WebSocketFlow(Flow):
 
     def end_message(self, error: BaseException | None = None) -> None:
         """Finish the message's transaction and send what its log lines are owed."""
-        conclude(self, failed=self.failure_id is not None)
+        if self.held is not None or self.database_failures is not None:
+            conclude(self, failed=self.failure_id is not None)
         transaction, self.transaction = self.transaction, None
         if transaction is None:
             return
         if self.is_manual:
-            transaction.sampled = False
+            self.current.span = None
+            return
         _set_status(transaction, error, self.failure_id)
         transaction.finish()
         self.current.span = None
+
+
+def is_harmless(code: int) -> bool:
+    """Whether a close code is no event of its own: clean, gone, or counted as refused authentication."""
+    return code in CLEAN_CODES or code in GONE_CODES or code in AUTH_CODES
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Whether an exception says only that the client is gone, also from a task group."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_disconnect, error.exceptions))
+    return isinstance(error, WebSocketDisconnect)
 
 
 def _size(message: Message) -> int:
@@ -146,7 +189,7 @@ def _start(flow: Flow, sampler: Sampler, name: str | None, size: int | None) -> 
 def _set_status(transaction: Transaction, error: BaseException | None, failure_id: str | None) -> None:
     if isinstance(error, asyncio.CancelledError):
         transaction.set_status("cancelled")
-    elif failure_id is not None or (error is not None and not isinstance(error, WebSocketDisconnect)):
+    elif failure_id is not None or (error is not None and not is_disconnect(error)):
         transaction.set_status("internal_error")
     else:
         transaction.set_status("ok")
@@ -163,9 +206,11 @@ class WebSocketInstrumentation:
         connection = self.options.base()
         join_trace(connection, incoming_trace(scope))
         previous = (Scope.get_isolation_scope(), Scope.get_current_scope())
+        first = connection.fork()
         flow = WebSocketFlow(
             scope,
-            connection.fork(),
+            first,
+            first_isolation=first,
             routes=self.options.routes,
             sampler=self.options.sampler,
             connection_isolation=connection,
@@ -185,8 +230,10 @@ class WebSocketInstrumentation:
             self._failed(flow, error)
             raise
         finally:
-            flow.end_message(sys.exc_info()[1])
-            self._closed(flow)
+            leaving = sys.exc_info()[1]
+            flow.end_message(leaving)
+            self._closed(flow, leaving)
+            flow.is_settled = True
             Scope.set_isolation_scope(previous[0])
             Scope.set_current_scope(previous[1])
             enter_flow(outer_flow)
@@ -196,16 +243,41 @@ class WebSocketInstrumentation:
         """Capture what left the handler; a disconnect is how plain handlers end."""
         if isinstance(error, WebSocketDisconnect):
             flow.close_code = flow.close_code or error.code
+        is_late = (
+            isinstance(error, RuntimeError)
+            and flow.close_code is not None
+            and not flow.is_closed_by_app
+            and str(error).startswith(_TOO_LATE)
+        )
+        if is_late or is_disconnect(error):  # sending to, or closing, what the client has closed
+            flow.close_code = flow.close_code or 1006
             return
         flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM) or flow.failure_id
 
-    def _closed(self, flow: WebSocketFlow) -> None:
-        code = flow.close_code
+    def _closed(self, flow: WebSocketFlow, error: BaseException | None) -> None:
         route = flow.template()
         if route is None:
             return
-        attributes = {"route": route, "code": str(code or 1006)}
+        is_answered = flow.is_accepted or flow.denied_status or flow.close_code is not None
+        code = flow.close_code or (1000 if error is None else 1011)
+        self._count(flow, route, str(flow.denied_status or code))
+        refused = not flow.is_accepted and (flow.denied_status in STATUSES or flow.is_closed_by_app)
+        if (refused or (code in AUTH_CODES and flow.is_closed_by_app)) and not flow.is_invalid:
+            reason = str(flow.denied_status or (code if code in AUTH_CODES else "denied"))
+            self.options.on_refused(flow, reason)
+        elif flow.failure_id is not None or isinstance(error, asyncio.CancelledError):
+            return
+        elif not is_answered:
+            capture_end(flow, route, f"WebSocket {route} left the handshake unanswered", "unanswered")
+        elif flow.denied_status >= 500:
+            capture_end(flow, route, f"WebSocket {route} answered {flow.denied_status}", "denied")
+        elif not is_harmless(code) and not flow.is_invalid:
+            capture_end(flow, route, f"WebSocket {route} closed with {code}", str(code))
+
+    @staticmethod
+    def _count(flow: WebSocketFlow, route: str, code: str) -> None:
         metrics = sentry_sdk.metrics
+        attributes = {"route": route, "code": code}
         metrics.count("websocket.closed", 1, attributes=attributes)
         metrics.distribution(
             "websocket.connection.duration",
@@ -217,25 +289,16 @@ class WebSocketInstrumentation:
             metrics.distribution(f"websocket.{name}", value, attributes={"route": route})
         for name, value in (("bytes.in", flow.bytes_in), ("bytes.out", flow.bytes_out)):
             metrics.distribution(f"websocket.{name}", value, unit="byte", attributes={"route": route})
-        refused = not flow.is_accepted and (flow.is_denied or flow.is_closed_by_app)
-        if code in AUTH_CODES or refused:
-            self.options.on_refused(flow, str(code or "denied"))
-        elif code is not None and code not in CLEAN_CODES and code not in GONE_CODES and not flow.failure_id:
-            capture_close(route, code, by_app=flow.is_closed_by_app)
 
 
-def capture_close(route: str, code: int, *, by_app: bool) -> None:
-    """Report a close code that means trouble as a warning grouped by route and code."""
+def capture_end(flow: WebSocketFlow, route: str, message: str, kind: str) -> None:
+    """Report an end that means trouble as a warning grouped by route and kind of end."""
     sentry_sdk.capture_event(
         {
             "level": "warning",
-            "message": f"WebSocket {route} closed with {code}",
-            "fingerprint": ["websocket-close", route, str(code)],
-            "tags": {
-                "failure": "websocket_close",
-                "websocket.code": str(code),
-                "websocket.closed_by": "app" if by_app else "client",
-            },
+            "message": message,
+            "fingerprint": ["websocket-close", route, kind],
+            "tags": {"failure": "websocket_close", **flow.end_tags()},
         }
     )
 
@@ -246,8 +309,8 @@ def message_transaction(name: str | None = None) -> Iterator[Transaction | None]
 
     For handlers whose reader task hands messages to workers, and for tasks that outlive their message. The
     block gets its own isolation scope (user and tier of the connection), breadcrumbs and transaction; an
-    exception that leaves it is captured once. The automatic transactions of this connection stop. Does nothing
-    when OFF.
+    exception that leaves it is captured once. The automatic transactions of this connection stop, except where a
+    task that was started while a message was handled calls it: that message has its own. Does nothing when OFF.
 
     Args:
         name: Transaction name; default is the route template of the connection.
@@ -259,7 +322,12 @@ def message_transaction(name: str | None = None) -> Iterator[Transaction | None]
     if not sentry_sdk.get_client().is_active() or not isinstance(parent, WebSocketFlow):
         yield None
         return
-    parent.is_manual = True
+    is_offspring = asyncio.current_task() is not parent.task and Scope.get_isolation_scope() not in (
+        parent.first_isolation,
+        parent.isolation if parent.is_in_place else None,
+    )
+    if not is_offspring:
+        parent.is_manual = True
     isolation = parent.connection_isolation.fork()
     isolation.set_new_propagation_context()
     flow = Flow(
@@ -268,6 +336,7 @@ def message_transaction(name: str | None = None) -> Iterator[Transaction | None]
         routes=parent.routes,
         inner=parent.inner,
         connection_isolation=parent.connection_isolation,
+        connection=parent,
         route=parent.template(),
         user=parent.user,
         loop=parent.loop,
@@ -281,7 +350,8 @@ def message_transaction(name: str | None = None) -> Iterator[Transaction | None]
     try:
         yield transaction
     except Exception as error:
-        flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM) or flow.failure_id
+        if not is_disconnect(error):
+            flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM) or flow.failure_id
         raise
     finally:
         conclude(flow, failed=flow.failure_id is not None)

@@ -1,0 +1,140 @@
+"""The two inner layers of the HTTP instrumentation: what failed, seen while its exception is still at hand.
+
+`FailureMiddleware` stands just inside Starlette's ServerErrorMiddleware and captures before the 500 is written.
+`OutcomeMiddleware` is innermost: it sees exceptions while they are being handled (Starlette 1.10 wipes their traceback
+afterwards) and the scope that routing writes to. Neither swallows an exception of the application.
+"""
+
+import sys
+from typing import Any
+
+import sentry_sdk
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.requests import ClientDisconnect
+
+from .capture import capture_error
+from .request import MECHANISM, HttpFlow, HttpOptions
+from .state import Flow, current_flow
+from .types import AsgiApp, AsgiScope, Message, Receive, Send
+
+LATE_ANSWER = "Caught handled exception, but response already started."
+MAX_FIELDS = 20
+
+
+class FailureMiddleware:
+    """Just inside ServerErrorMiddleware: captures what nobody handled, before the 500 is written."""
+
+    def __init__(self, app: AsgiApp, options: HttpOptions) -> None:
+        self.app = app
+        self.options = options
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Capture what the application raises, then let it go on its way."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:
+            flow = current_flow()
+            if isinstance(flow, HttpFlow) and await self._answered(scope, receive, send, flow, error):
+                return
+            raise
+
+    async def _answered(
+        self, scope: AsgiScope, receive: Receive, send: Send, flow: HttpFlow, error: Exception
+    ) -> bool:
+        if is_client_gone(error):
+            flow.is_client_gone = True
+            return False
+        cause = error.__cause__
+        failure = cause if cause is not None and str(error) == LATE_ANSWER else error
+        flow.failure_id = capture_error(failure, handled=False, mechanism=MECHANISM) or flow.failure_id
+        answer = self.options.answers.get(flow.route) if flow.is_quiet and flow.route else None
+        return answer is not None and await answer(scope, receive, send, flow, error)
+
+
+def is_client_gone(error: BaseException) -> bool:
+    """Whether the failure is nothing but a client that hung up, also if wrapped on purpose or in a group."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, ClientDisconnect):
+            return True
+        if isinstance(link, BaseExceptionGroup) and all(map(is_client_gone, link.exceptions)):
+            return True
+        link = link.__cause__
+    return False
+
+
+class OutcomeMiddleware:
+    """Innermost: in the handlers' own task, so that an exception being handled is still at hand."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Watch how the handlers answer."""
+        flow = current_flow()
+        if scope["type"] != "http" or not isinstance(flow, HttpFlow):
+            if flow is not None:
+                flow.inner = scope
+            await self.app(scope, receive, send)
+            return
+        flow.inner = scope
+        inside: HttpFlow = flow
+
+        async def watch(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if status >= 500:
+                    _capture_handled(inside)
+                elif status == 422 and inside.options.capture_422:
+                    _capture_invalid(inside)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception as error:
+            flow.raised = error
+            raise
+
+
+def _capture_handled(flow: HttpFlow) -> None:
+    error = sys.exc_info()[1]
+    if error is None or flow.failure_id is not None or flow.is_quiet:
+        return
+    if isinstance(error, Exception) and not is_client_gone(error):
+        unhandled = not isinstance(error, HTTPException) and frames_contain_server_error(error)
+        flow.failure_id = capture_error(error, handled=not unhandled, mechanism=MECHANISM)
+
+
+def frames_contain_server_error(error: BaseException) -> bool:
+    """Whether a mounted application's own ServerErrorMiddleware is answering: the failure was not handled."""
+    frame = sys._getframe()
+    code = ServerErrorMiddleware.__call__.__code__
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code is code and frame.f_locals.get("exc") is error:
+            return True
+    return False
+
+
+def _capture_invalid(flow: Flow) -> None:
+    """Report a 422 as a warning grouped by route: which fields were refused and why, never their values."""
+    error = sys.exc_info()[1]
+    fields: dict[str, Any] = {}
+    if isinstance(error, RequestValidationError):
+        for fault in error.errors()[:MAX_FIELDS]:
+            fields[".".join(str(part) for part in fault.get("loc", ()))] = fault.get("type")
+    route = flow.template() or "unmatched"
+    sentry_sdk.capture_event(
+        {
+            "level": "warning",
+            "message": f"{flow.asgi['method']} {route} answered 422",
+            "fingerprint": ["invalid-request", flow.asgi["method"], route],
+            "tags": {"failure": "invalid_request", "http.status_code": "422"},
+            "contexts": {"validation": {"fields": fields}},
+        }
+    )
