@@ -1,5 +1,6 @@
 """The project's own files agree with each other and name nothing of the machine they were written on."""
 
+import os
 import re
 import subprocess
 import tomllib
@@ -85,7 +86,11 @@ def test_make_help_lists_every_target() -> None:
     makefile = (PROJECT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    shown = subprocess.run(["make", "help"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    command = ["make", "--no-print-directory", "help"]
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    shown = subprocess.run(
+        command, cwd=PROJECT, env=outside, capture_output=True, text=True, check=True
+    ).stdout
     assert targets == set(phony[1].split() if phony else [])
     assert {line.split()[1] for line in shown.splitlines() if line.strip()} == targets
 

@@ -41,9 +41,13 @@ def find_chromium() -> str | None:
     return next((path for path in found if path), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser_context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """Give the browser of this session, with a profile of its own."""
+    """Give a browser with an empty profile.
+
+    One for each test: Playwright keeps a loop running in this thread while it is open, and an asynchronous test
+    that came next could not run its own.
+    """
     path = find_chromium()
     if path is None:
         is_missing("no Chromium here ($CHROMIUM, PATH)")
@@ -57,8 +61,7 @@ def browser_context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browse
 
 @pytest.fixture
 def browser_page(browser_context: BrowserContext) -> Iterator[Page]:
-    """Give a fresh page, without the cookies of the test before."""
-    browser_context.clear_cookies()
+    """Give a fresh page."""
     page = browser_context.new_page()
     yield page
     page.close()
