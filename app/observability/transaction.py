@@ -1,0 +1,117 @@
+"""A transaction that builds its own event: the SDK's way costs two to three times as much.
+
+`finish()` of the SDK serializes every value twenty times over and forks scopes on the way; here the event is made of
+plain values, the scrubber is its only walk, and it goes to the transport directly. It passes the same hook as any
+other transaction. Reads one private field of the SDK, `_span_recorder` (SDK 2.75; contract test
+`test_sdk_transaction`); with an SDK that has none, or for a transaction that is not sampled, the SDK's own way is
+taken.
+"""
+
+import uuid
+from datetime import datetime
+from typing import Any, cast
+
+import sentry_sdk
+from sentry_sdk import Scope
+from sentry_sdk.client import SDK_INFO
+from sentry_sdk.envelope import Envelope, Item, PayloadRef
+from sentry_sdk.tracing import Span, Transaction
+
+from .pipeline import ScrubbedEvent
+from .types import Event
+
+
+class LeanTransaction(Transaction):
+    """Like the SDK's, cheaper to finish."""
+
+    __slots__ = ()
+
+    def finish(
+        self, scope: Scope | None = None, end_timestamp: float | datetime | None = None, **unused: Any
+    ) -> str | None:
+        """Send the transaction with its finished spans; return the event's id, None if it does not go out."""
+        recorder = getattr(self, "_span_recorder", None)
+        client = sentry_sdk.get_client()
+        transport = client.transport
+        hook = client.options.get("before_send_transaction")
+        if (
+            self.timestamp is not None
+            or recorder is None
+            or not self.sampled
+            or transport is None
+            or hook is None
+        ):
+            return super().finish(scope, end_timestamp)
+        Span.finish(self, scope, end_timestamp)
+        self._span_recorder = None  # breaks the cycle transaction, recorder, span, as the SDK does
+        started, ended = self.start_timestamp, cast("datetime", self.timestamp)
+        event: Any = {
+            "type": "transaction",
+            "transaction": self.name,
+            "contexts": {**self._contexts, "trace": self._trace()},
+            "tags": dict(self._tags),
+            "spans": [describe_span(span) for span in recorder.spans if span.timestamp is not None],
+        }
+        if self._measurements:
+            event["measurements"] = self._measurements
+        if recorder.dropped_spans:
+            transport.record_lost_event("buffer_overflow", "span", quantity=recorder.dropped_spans)
+        for applied in (Scope.get_global_scope(), scope or Scope.get_isolation_scope()):
+            event = applied.apply_to_event(event, {}, client.options)
+            if event is None:
+                transport.record_lost_event("event_processor", "transaction")
+                return None
+        sent: Event | None = hook(event, {})
+        if sent is None:
+            return None
+        # what no application can write to needs no scrubbing
+        sent |= {
+            "type": "transaction",
+            "event_id": uuid.uuid4().hex,
+            "transaction_info": {"source": str(self.source)},
+            "start_timestamp": started.timestamp(),
+            "timestamp": ended.timestamp(),
+            "platform": "python",
+            "release": client.options["release"],
+            "environment": client.options["environment"],
+            "server_name": client.options["server_name"],
+            "sdk": {**SDK_INFO, "integrations": sorted(client.integrations)},
+        }
+        headers = {"event_id": sent["event_id"], "trace": ScrubbedEvent(self.get_baggage().sentry_items)}
+        item = Item(payload=PayloadRef(json=sent), headers={"type": "transaction"})
+        transport.capture_envelope(Envelope(headers=headers, items=[item]))
+        return str(sent["event_id"])
+
+    def _trace(self) -> dict[str, Any]:
+        trace: dict[str, Any] = {
+            "trace_id": self.trace_id,
+            "span_id": self.span_id,
+            "op": self.op,
+            "origin": self.origin,
+            "status": self.status,
+            "data": {key: value for key, value in self._data.items() if not key.startswith("thread.")},
+        }
+        if self.parent_span_id:
+            trace["parent_span_id"] = self.parent_span_id
+        return trace
+
+
+def describe_span(span: Span) -> dict[str, Any]:
+    """One finished span as Sentry takes it, with times in seconds since the epoch."""
+    timestamp = span.timestamp
+    described: dict[str, Any] = {
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
+        "op": span.op,
+        "description": span.description,
+        "start_timestamp": span.start_timestamp.timestamp(),
+        "timestamp": timestamp.timestamp() if timestamp is not None else None,
+        "origin": span.origin,
+        "data": span._data,  # noqa: SLF001 - what the SDK's own to_json() reads
+    }
+    if span.status:
+        described["status"] = span.status
+    if span._tags:  # noqa: SLF001 - see above
+        described["tags"] = span._tags  # noqa: SLF001
+    return described
