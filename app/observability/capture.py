@@ -126,7 +126,7 @@ def describe_exception(
     known: set[int] = set()
     while waiting and len(values) < MAX_CHAINED:
         link, parent, source = waiting.pop(0)
-        if id(link) in known:
+        if id(link) in known or (parent is not None and _is_echo(link, known)):
             continue
         known.add(id(link))
         number = len(values)
@@ -151,6 +151,11 @@ def describe_exception(
             waiting.extend((each, number, f"exceptions[{i}]") for i, each in enumerate(link.exceptions))
     values.reverse()
     return values
+
+
+def _is_echo(link: BaseException, known: set[int]) -> bool:
+    """Whether a link is only the group that a middleware's task group put around what is already described."""
+    return isinstance(link, BaseExceptionGroup) and all(id(member) in known for member in link.exceptions)
 
 
 class ExceptionEnricher:

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from .capture import capture_error
 from .request import MECHANISM, HttpFlow, HttpOptions
-from .state import Flow, current_flow
+from .state import Flow, causes_of, current_flow
 from .types import AsgiApp, AsgiScope, Message, Receive, Send
 
 LATE_ANSWER = "Caught handled exception, but response already started."
@@ -58,13 +58,11 @@ class FailureMiddleware:
 
 def is_client_gone(error: BaseException) -> bool:
     """Whether the failure is nothing but a client that hung up, also if wrapped on purpose or in a group."""
-    link: BaseException | None = error
-    while link is not None:
+    for link in causes_of(error):
         if isinstance(link, ClientDisconnect):
             return True
-        if isinstance(link, BaseExceptionGroup) and all(map(is_client_gone, link.exceptions)):
-            return True
-        link = link.__cause__
+        if isinstance(link, BaseExceptionGroup):
+            return all(isinstance(member, ClientDisconnect) for member in link.exceptions)
     return False
 
 

@@ -7,6 +7,7 @@ added. Mounted applications get the same answer to unhandled errors.
 from collections.abc import Callable
 from typing import Any, cast
 
+from fastapi.routing import iter_route_contexts
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
@@ -64,7 +65,8 @@ def _answer_errors(app: Starlette) -> None:
     """Register our answer to unhandled errors where nobody registered one, in mounted applications too."""
     if not any(key in app.exception_handlers for key in HTTP_500):
         app.exception_handlers[Exception] = cast("Callable[..., Any]", answer_error)
-    for route in app.routes:
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
         mounted = route.app if isinstance(route, Mount) else None
         if isinstance(mounted, Starlette) and mounted.middleware_stack is None:
             _answer_errors(mounted)

@@ -225,11 +225,12 @@ class SentryMiddleware:
         isolation = options.base()
         join_trace(isolation, incoming_trace(scope))
         previous = (Scope.get_isolation_scope(), Scope.get_current_scope())
-        root = scope.get("root_path")
+        root = scope.get("root_path") or ""
         path = scope["path"].removeprefix(root) if root else scope["path"]
         flow = HttpFlow(
             scope,
             isolation,
+            root_path=root,
             options=options,
             current=previous[1].fork(),
             routes=options.routes,

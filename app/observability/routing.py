@@ -35,10 +35,14 @@ class RouteTable:
         self._dynamic: list[tuple[int, _Entry]] = []
         self._built_for = -1
 
-    def match(self, scope: AsgiScope) -> str | None:
-        """Return the template for an HTTP or WebSocket scope, or None if no route would match."""
+    def match(self, scope: AsgiScope, root: str) -> str | None:
+        """Return the template for an HTTP or WebSocket scope, or None if no route would match.
+
+        Args:
+            scope: Of the whole application; mounts change its `root_path` while they answer.
+            root: The `root_path` that the server gave.
+        """
         path: str = scope["path"]
-        root: str = scope.get("root_path", "")
         if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
             path = path[len(root) :]
         return self.find(path, scope.get("method", ""), is_websocket=scope["type"] == "websocket")

@@ -50,6 +50,7 @@ class Flow:
     isolation: Scope
     routes: RouteTable | None = None
     inner: AsgiScope | None = None
+    root_path: str = ""
     serial: int = field(default_factory=lambda: next(_serials))
     user: UserContext | None = None
     route: str | None = None
@@ -68,7 +69,7 @@ class Flow:
     def template(self) -> str | None:
         """Full route template, looked up at most once; None while nothing matches."""
         if self.route is None and self.routes is not None:
-            self.route = self.routes.match(self.asgi)
+            self.route = self.routes.match(self.asgi, self.root_path)
         return self.route
 
     def begin_message(self) -> None:
@@ -95,6 +96,16 @@ def enter_flow(flow: Flow | None) -> Flow | None:
     previous = _flow.get()
     _flow.set(flow)
     return previous
+
+
+def causes_of(error: BaseException) -> list[BaseException]:
+    """The exception and what it was raised `from`, at most `MAX_CHAIN` of them; chains may be circular."""
+    found: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and len(found) < MAX_CHAIN:
+        found.append(link)
+        link = link.__cause__
+    return found
 
 
 def chain_of(error: BaseException) -> list[BaseException]:

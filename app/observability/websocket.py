@@ -210,6 +210,7 @@ class WebSocketInstrumentation:
         flow = WebSocketFlow(
             scope,
             first,
+            root_path=scope.get("root_path") or "",
             first_isolation=first,
             routes=self.options.routes,
             sampler=self.options.sampler,
@@ -333,6 +334,7 @@ def message_transaction(name: str | None = None) -> Iterator[Transaction | None]
     flow = Flow(
         parent.asgi,
         isolation,
+        root_path=parent.root_path,
         routes=parent.routes,
         inner=parent.inner,
         connection_isolation=parent.connection_isolation,
