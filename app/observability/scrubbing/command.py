@@ -30,7 +30,7 @@ _BASE64: Final = re.compile(r"^[A-Za-z0-9+/]{8,}={0,2}$")
 def find_command(text: str, classify: Classify) -> list[Span]:
     """Spans of values on command lines and in dialogues."""
     spans: list[Span] = []
-    if "-" in text or "/p:" in text:
+    if " -" in text or "'-" in text or '"-' in text or text[:1] == "-" or "/p:" in text:
         for match in OPTION.finditer(text):
             kind = classify(match.group(1))
             group = 2 if match.group(2) is not None else 3

@@ -30,6 +30,13 @@ ECHO: Final = re.compile(
     r"|invalid input syntax for (?:type )?[\w ]{2,30}:|invalid input value for enum \w{1,60}:|value too long for [\w ()]{1,60}:|in header value:|time data|input_value=|Unknown database|Access denied for user|unsupported scheme|Failed to parse:?|Invalid URL|not a valid \w{1,30}:?|Could not parse[\w ]{0,40}|cannot parse[\w ]{0,20}:?|Unexpected value:?|invalid choice:|unrecognized arguments?:|unknown (?:option|argument|url type):?|No connection adapters were found for|Name or service not known:|encode characters? in|does not match)"
     r"\s{0,3}b?(\\?[\"'])(.{3,400}?)\1",
 )
+_ECHO_WORDS: Final = (
+    "nvalid", "ould not", "onnumeric", "bad value", "ailed", "ailure", "missing ", "too long", "header value", "time data", "input_value", "nknown", "denied",
+    "nsupported", "parse", "Unexpected", "unrecognized", "adapters", "codec", "does not", "not a valid", "not in list", "encode",
+)  # fmt: skip
+SQL_VERBS: Final = (
+    "select", "insert ", "update ", "delete ", " as (", "merge ", "create ", "alter ", "call ", "exec", "replace ", "copy ", "set ", "grant ",
+)  # fmt: skip
 SUBJECT: Final = re.compile(r"^(?:ValueError: )?(['\"])(.{6,200}?)\1 (?:is not a valid \w+|does not appear to be|is not in list|is not a valid)")
 _HOST: Final = re.compile(r"^[a-z0-9]+(?:[.\-][a-z0-9]+)*(?::\d+)?$")
 
@@ -59,7 +66,7 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
             value = match.group(1).strip("'\"")
             if looks_echoed(value):
                 spans.append(Span(match.start(1), match.end(1), "echo"))
-    if "'" in text or '"' in text:
+    if ("'" in text or '"' in text) and any(word in text for word in _ECHO_WORDS):
         for pattern in (ECHO, SUBJECT):
             for match in pattern.finditer(text):
                 host = "host" in match.group()[:30]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from .keys import KeyClassifier
 from .patterns import split_custom
 from .text import Mode, TextScrubber
-from .walk import Removal, Walk
+from .walk import Removal, Scan, Walk
 
 KINDS: Final = frozenset(
     "event transaction log metric span session check_in feedback breadcrumb headers".split()
@@ -38,11 +38,12 @@ class Scrubber:
         allowed, _ = split_custom(allow_keys)
         self._keys = KeyClassifier(words, allowed)
         self._text = TextScrubber(self._keys, patterns)
+        self._scan = Scan(self._keys, self._text)
 
     def scrub(self, payload: Any, kind: str = "event") -> Scrubbed:
         """Return a scrubbed copy; the payload itself is never changed."""
-        walk = Walk(self._keys, self._text)
-        out = walk.run(payload, kind)
+        walk = Walk(self._scan)
+        out = walk.run(payload)
         return Scrubbed(out, tuple(dict.fromkeys(walk.removed)))
 
     def scrub_text(self, text: str) -> str:

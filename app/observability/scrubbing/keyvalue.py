@@ -12,9 +12,9 @@ from .harmless import is_harmless, is_word, looks_opaque
 from .keys import KeyClass
 from .spans import Classify, Span
 
-SEPARATOR: Final = re.compile(
-    r"""[=:]|(?<=["'`]),|->|[：＝]|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&quot;),""", re.VERBOSE
-)
+SEPARATOR: Final = re.compile("[=:\uff1a\uff1d]")
+# Rarer separators, looked for only where their first character stands.
+_RARE: Final = re.compile(r"""(?<=["'`]),|->|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&quot;),""")
 # Reads a name backwards: the text is reversed, so are the entities in here.
 _NAME: Final = re.compile(
     r"""[ \t]{0,12}(?:;touq&|[\"'`\\\])*]){0,10}([\w.$%\-]{1,64})(?:[ ]([\w\-]{1,20}))?(?:[ ]([\w\-]{1,20}))?""", re.VERBOSE
@@ -44,23 +44,31 @@ _PENDING_CHARS: Final = 400
 def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: bool = False) -> list[Span]:
     """Spans of the values whose names are telling, in order and without overlap."""
     spans: list[Span] = []
-    reverse = ""
     size = len(text)
     done = 0
     pending = KeyClass.NONE
     pending_end = -1
-    for match in SEPARATOR.finditer(text):
+    if not is_source and ("'," in text or '",' in text or "->" in text or "%" in text or "\\" in text or "`," in text):
+        matches = sorted((*SEPARATOR.finditer(text), *_RARE.finditer(text)), key=re.Match.start)
+    elif is_source and ("'," in text or '",' in text):
+        matches = sorted((*SEPARATOR.finditer(text), *_RARE.finditer(text)), key=re.Match.start)
+    else:
+        matches = list(SEPARATOR.finditer(text))
+    if not matches:
+        return spans
+    reverse = text[::-1]
+    for match in matches:
         at = match.start()
         if at < done:
             continue
-        if not reverse:
-            reverse = text[::-1]
         named = _NAME.match(reverse, size - at)
         if not named:
             continue
         name = named.group(1)[::-1]
         end = match.end()
         kind = classify(name)
+        if text[at] == "," and (kind is KeyClass.NONE or reverse[named.end(1) : named.end(1) + 1] not in _QUOTE_CHARS):
+            continue
         if kind is KeyClass.NONE and not is_source:
             before = named.group(2)
             if before and name.isalpha():
@@ -105,6 +113,7 @@ def _phrase_kind(name: str, before: str, first: str, classify: Classify) -> KeyC
 
 
 _VALUE_WORDS: Final = frozenset("value is was are string text".split())
+_QUOTE_CHARS: Final = ("'", '"', "`", ";")
 _MIDDLE: Final = frozenset("of de security insurance secret access api license account".split())
 _NOUNS: Final = frozenset("key keys token id secret code number hash phrase cookie name address pin".split())
 

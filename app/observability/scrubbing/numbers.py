@@ -21,17 +21,26 @@ NUMBER: Final = re.compile(r"(?<![\w.])(?:[+(]{0,2}\d(?:[ \-.()/\u00a0\u2009\u20
 _SEPARATORS: Final = re.compile(r"[ \-.()/\u00a0\u2009\u202f\u2011\u2013_]+")
 _SSN: Final = re.compile(r"^(?!000|666)[0-8]\d\d([- ])(?!00)\d\d\1(?!0000)\d{4}$")
 _US_PHONE: Final = re.compile(r"^(?:1[ .\-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .\-])[2-9]\d\d[ .\-]\d{4}$")
-_PHONE_WORDS: Final = re.compile(
-    r"(?:phone|telephone|tel|mobile|cell|mob|call|called|calling|sms|texted|text|whatsapp|fax|dial|ring|telefon\w*|handy|móvil|telefono|teléfono|msisdn"
-    r"|kontakt|contact|reach\w*|number|rückruf|numéro)\W{0,4}(?:\w{1,8}\W{1,3}){0,3}$",
-    re.IGNORECASE,
+_PHONE_WORDS: Final = frozenset(
+    "phone telephone tel mobile cell mob call called calling sms texted text whatsapp fax dial ring handy móvil telefono teléfono msisdn kontakt contact reach reached"
+    " rückruf numéro téléphone telefoon cellphone".split()
 )
+_AROUND: Final = " .,:;=()[]'\"#<>-"
+_V6: Final = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _DATE: Final = re.compile(r"^(?:19|20)\d\d([-./ ])\d\d\1\d\d|^\d\d?([-./])\d\d?\2(?:19|20)\d\d")
 IPV4: Final = re.compile(r"(?<![\w.\-])(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?![\w]|\.\d|-\d)")
 IPV6: Final = re.compile(
     r"(?<![\w:.])(?:(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}|(?:[0-9A-Fa-f]{1,4}:){2,7}:)(?![\w:])"
 )
 _VERSION_BEFORE: Final = re.compile(r"(?:version|ver|v|release|build|==|>=|<=|~=|firmware|chrome|safari|edg|opr)[ /:=]{0,2}$", re.IGNORECASE)
+
+
+_DENSE: Final = re.compile(r"\d\D?\d\D?\d\D?\d")
+
+
+def is_dense(text: str) -> bool:
+    """True if the text holds enough digits near each other for any number of a person."""
+    return _DENSE.search(text) is not None or "::" in text
 
 
 def has_luhn(digits: str) -> bool:
@@ -114,7 +123,7 @@ def _person_number(raw: str, digits: str, before: str) -> str | None:
         return "phone"
     if size in (10, 11) and _US_PHONE.match(raw) and ("(" in raw or not raw.startswith("1")):
         return "phone"
-    if 7 <= size <= 15 and not _DATE.match(raw) and (raw[0] in "0(123456789") and _PHONE_WORDS.search(before):
+    if 7 <= size <= 15 and _is_called(before) and not _DATE.match(raw):
         return "phone"
     if size in (10, 11) and raw[0] == "0" and re.match(r"^0\d([ .])\d\d\1\d\d\1\d\d\1\d\d$", raw):
         return "phone"
@@ -129,6 +138,12 @@ def _person_number(raw: str, digits: str, before: str) -> str | None:
     if size in (10, 12) and re.match(r"^(?:19|20)?\d\d[01]\d[0-3]\d[-+]\d{4}$", raw) and has_luhn(digits[-10:]):
         return "national_id"
     return None
+
+
+def _is_called(before: str) -> bool:
+    """True if one of the last words before a number speaks of a phone."""
+    words = [word.strip(_AROUND) for word in before.lower().split()[-4:]]
+    return any(word in _PHONE_WORDS or word.startswith("telefon") for word in words) or before.lower().rstrip(_AROUND).endswith(("phone", "tel", "mobile", "sms", "whatsapp"))
 
 
 def _has_cpf(digits: str) -> bool:
@@ -166,7 +181,7 @@ def find_numbers(text: str, people: bool = True, addresses: bool = True) -> list
         for match in IPV4.finditer(text):
             if is_public_ipv4(match.groups(), text, match.start()):
                 spans.append((match.start(), match.end(), "ip"))
-    if addresses and text.count(":") > 1:
+    if addresses and _V6.search(text):
         spans.extend((m.start(), m.end(), "ip") for m in IPV6.finditer(text) if is_public_ipv6(m.group()))
     return spans
 

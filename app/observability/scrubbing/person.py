@@ -31,16 +31,21 @@ NATIONAL: Final = re.compile(
 )
 
 
+_SIX_DIGITS: Final = re.compile(r"\d\D?\d\D?\d\D?\d\D?\d\D?\d")
+_HOUSE: Final = re.compile(r"\d(?:(?<=[a-zß.é,] \d)|[A-Za-z]?,? (?:[A-Z]|rue|ave|bou|che|imp|all|qua|cou|rou|bis|ter))")
+
+
 def find_person(text: str) -> list[Span]:
     """Spans of postal addresses and of national ids with a check character."""
     spans: list[Span] = []
-    for match in NATIONAL.finditer(text):
-        if match.lastgroup == "dni" and not _is_dni(match.group()):
-            continue
-        if match.lastgroup == "nir" and not _is_nir(match.group()):
-            continue
-        spans.append(Span(match.start(), match.end(), "national_id"))
-    if STREET_WORDS.search(text):
+    if _SIX_DIGITS.search(text):
+        for match in NATIONAL.finditer(text):
+            if match.lastgroup == "dni" and not _is_dni(match.group()):
+                continue
+            if match.lastgroup == "nir" and not _is_nir(match.group()):
+                continue
+            spans.append(Span(match.start(), match.end(), "national_id"))
+    if _HOUSE.search(text) and STREET_WORDS.search(text):
         for pattern in (ADDRESS, ADDRESS_GERMANIC, ADDRESS_ROMANCE):
             spans.extend(Span(match.start(), match.end(), "address") for match in pattern.finditer(text))
     return spans

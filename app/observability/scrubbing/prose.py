@@ -6,13 +6,6 @@ from typing import Final
 from .harmless import is_masked, is_word
 from .spans import Span
 
-# A sentence without one of these pieces holds no noun of this file; cheaper to look for than the nouns.
-STEMS: Final = (
-    "pass", "pw", "secret", "token", "key", "cred", "otp", "pin", "code", "cvv", "cvc", "session", "cookie", "jwt", "name",
-    "ssn", "number", "account", "licen", "tax", "born", "birth", "dob", "geb", "clave", "contrase", "senha", "kennwort", "login",
-    "nino", "insur", "cpf", "dni", "nif", "bsn", "pesel", "person", "aadhaar", "sin", "nir", "curp", "fiscal", "steuer", "nhs",
-    "iban", "signature", "hash",
-)  # fmt: skip
 _SECRET: Final = (
     r"(?:pass(?:words?|wd|phrase|code|wort)|pwd?|mot de passe|contraseña|kennwort|wachtwoord|senha|clave"
     r"|(?:(?:access|refresh|bearer|auth|session|api|reset|csrf|id|login|jwt|security|invite|device|push|personal access|oauth|service)[ -]?)?tokens?"
@@ -25,36 +18,35 @@ _CODE: Final = (
     r"|2fa|mfa|sms|reset|backup|recovery|invite|pin|otp|activation|unlock|zugangs|bestätigungs|anmelde|tan-?)[ -]?(?:code|pin|password|passcode)"
     r"|(?:your|use|the|enter|with|dein|ihr) code|código|code de vérification)"
 )
-_NUMBER: Final = (
-    r"(?:(?:account|acct|routing|bank|card|passport|customer id|driving licen[cs]e|driver'?s? licen[cs]e|licen[cs]e|insurance|national insurance|social security|social insurance|tax|health|medicare"
-    r"|national id|identity|personal|vat|nhs|konto|kunden|ausweis|policy)[ -]?(?:number|no\.?|nr\.?|num|#|id|nummer)"
-    r"|passport|passeport|pasaporte|reisepass|driving licen[cs]e|driver'?s? licen[cs]e|licen[cs]e plate|ssn|itin|ein|nino|national insurance|social security|nhs|cpf|cnpj|dni|nie|nif|bsn|pesel"
-    r"|personnummer|fødselsnummer|cpr|hetu|aadhaar|aadhar|pan|sin|nir|insee|curp|rfc|codice fiscale|steuer-?id|steuernummer|tfn|medicare|hkid|nric|rut|cuit|cuil|ahv|iban|bic|abn|tin)"
-    r"(?:[ -]?(?:number|no\.?|nr\.?|num|card|nummer|número))?"
-)
 _LINK: Final = (
     r"(?:[\"'`]?\s{0,3}(?:[:=#(]|\bis\b|\bwas\b|\bare\b|\blautet\b|\bist\b|\bes\b|\best\b|\bé\b|\bvalue\b|\bset to\b|\bchanged (?:from|to)\b|\bfrom\b|\bto\b|\bof\b|\bnumber\b|\bno\.|\busing\b|\bprovided\b|\bsent\b"
     r"|\bfor (?:user )?[\w@.'\-]{1,40}(?: (?:is|was|=|:))?|\bid\b|\bstring\b|\bnow\b|->|→|:-))"
     r"{0,3}\s{0,4}(?:<[a-z]{1,8}[^<>]{0,40}>\s{0,3}){0,2}"
 )
 _VALUE: Final = r"(?:(?P<q>[\"'`“‘])(?P<quoted>[^\"'`“”‘’\n]{3,300})[\"'`”’]|(?P<bare>[^\s\"'`<>“”]{3,400}))"
-_BEFORE: Final = r"(?<![\w\-./])"
-SECRET: Final = re.compile(f"{_BEFORE}(?i:{_SECRET})(?![\\w\\-]){_LINK}{_VALUE}", re.IGNORECASE)
-CODE: Final = re.compile(f"{_BEFORE}(?i:{_CODE})(?![\\w\\-])(?:[\"'`]?\\s{{0,3}}(?:[:=#]|is|was|lautet|ist|es|est|number|sent|for [\\w@.\\-]{{1,40}}(?: is)?)){{0,2}}\\s{{0,4}}(?:<[a-z]{{1,8}}[^<>]{{0,40}}>\\s{{0,3}})?[\"'`(]?(\\d{{3}}[ -]\\d{{3,4}}|(?=[A-Z]*\\d)[A-Z0-9]{{3,10}}(?:-[A-Z0-9]{{3,10}})?)(?![\\w\\-/%])", re.IGNORECASE)
-NUMBER: Final = re.compile(f"{_BEFORE}(?:{_NUMBER})(?![\\w])(?:\\s{{0,3}}(?:[:=#(]|is|was|of|for|ist|lautet)){{0,2}}\\s{{0,3}}[\"'`(]?([A-Z0-9][A-Z0-9 .\\-/]{{3,30}}[A-Z0-9])(?![\\w])", re.IGNORECASE)
-REVERSE: Final = re.compile(f"(?<![\\w\\-])[\"'`]?([^\\s\"'`<>]{{4,100}})[\"'`]?\\s(?:is|was|ist|es|est) (?:your|the|not a|an?|dein|ihr|tu|su|votre|no)\\s(?:[\\w\\-]{{1,16}} ){{0,3}}(?:{_SECRET}|{_CODE}|pin|code)\\b", re.IGNORECASE)
-NAME: Final = re.compile(
-    r"(?<![\w])(?i:(?:customer|full|first|last|patient|guest|cardholder|account holder|holder|contact|family|given|real|legal|recipient|beneficiary|passenger|client|tenant|user'?s?|her|his|my) ?(?:sur)?names?)"
+_SECRET_TAIL: Final = re.compile(rf"(?:[ -]?(?:id|key|keys|cookie|string|hash))?(?![\w\-]){_LINK}{_VALUE}", re.IGNORECASE)
+_CODE_TAIL: Final = re.compile(
+    r"(?:[ -]?(?:code|pin|password|passcode))?(?![\w\-])(?:[\"'`]?\s{0,3}(?:[:=#]|is|was|lautet|ist|es|est|number|sent|for [\w@.\-]{1,40}(?: is)?)){0,2}\s{0,4}(?:<[a-z]{1,8}[^<>]{0,40}>\s{0,3})?"
+    r"[\"'`(]?(\d{3}[ -]\d{3,4}|(?=[A-Z]*\d)[A-Z0-9]{3,10}(?:-[A-Z0-9]{3,10})?)(?![\w\-/%])",
+    re.IGNORECASE,
+)
+_NUMBER_TAIL: Final = re.compile(
+    r"(?:[ -]?(?:number|no\.?|nr\.?|num|card|nummer|número|#))?(?![\w])(?:\s{0,3}(?:[:=#(]|is|was|of|for|ist|lautet)){0,2}\s{0,3}[\"'`(]?([A-Z0-9][A-Z0-9 .\-/]{3,30}[A-Z0-9])(?![\w])",
+    re.IGNORECASE,
+)
+REVERSE: Final = re.compile(
+    rf"(?<![\w\-])[\"'`]?([^\s\"'`<>]{{4,100}})[\"'`]?\s(?:is|was|ist|es|est) (?:your|the|not a|an?|dein|ihr|tu|su|votre|no)\s(?:[\w\-]{{1,16}} ){{0,3}}(?:{_SECRET}|{_CODE}|pin|code)\b",
+    re.IGNORECASE,
+)
+_NAME_TAIL: Final = re.compile(
     r"(?i:\s*[:=]\s*|\s+(?:is|was|ist)\s+)[\"'`]?((?:[A-ZÀ-ÖØ-Þ][\w'’\-]{1,30})(?: (?:[a-z]{2,3} )?[A-ZÀ-ÖØ-Þ][\w'’\-]{1,30}){0,3})"
 )
 _DATE: Final = (
     r"(?:(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.](?:19|20)?\d\d|\d\d?(?:st|nd|rd|th|\.)? (?:de )?[A-Za-zäéûÄ]{3,10}\.?,? (?:de )?(?:19|20)\d\d"
     r"|[A-Z][a-z]{2,9}\.? \d\d?(?:st|nd|rd|th)?,? (?:19|20)\d\d|(?:19|20)\d\d[01]\d[0-3]\d)"
 )
-BIRTH: Final = re.compile(
-    r"(?<![\w])(?:born(?: on| in)?|date[ _]of[ _]birth|birth[ _]?da(?:te|y)|d\.?o\.?b\.?|geboren(?: am)?|geb\.?(?: am)?|geburtsdatum|née?(?: le)?|date de naissance|nacid[oa](?: el)?|fecha de nacimiento)"
-    rf"\W{{0,4}}(?:is |was |of |\w{{1,12}} is )?\W{{0,3}}({_DATE})(?![\w])",
-    re.IGNORECASE,
+_BIRTH_TAIL: Final = re.compile(
+    rf"(?:[ _]?da(?:te|y))?(?: on| in| am| le| el| de)?\W{{0,4}}(?:is |was |of |\w{{1,12}} is )?\W{{0,3}}({_DATE})(?![\w])", re.IGNORECASE
 )
 _NOISE: Final = ".,;:!?)]}…\"'`"
 _UUID_OR_DATE: Final = re.compile(r"^(?:\d{4}-\d\d-\d\d|\d{1,2}:\d\d|v?\d+(?:\.\d+)+$|\d+(?:ms|s|m|h|d|kb|mb|gb|k|px|%|x)$|\d+/\d+$)", re.IGNORECASE)
@@ -87,35 +79,152 @@ def looks_secret(value: str) -> bool:
     return size >= 20 and value.isalpha() and mixed and sum(1 for c in inner if c.isupper()) >= 4
 
 
-def find_prose(text: str) -> list[Span]:
-    """Spans of values in sentences."""
+def _words(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_SECRET_HEADS: Final = _words("""
+    password passwords passwd passphrase passcode passwort pw pwd contraseña contrasena kennwort wachtwoord senha clave parole token tokens secret secrets
+    credential credentials creds session sid cookie jwt signature mnemonic apikey passe
+""")
+_KEY_HEADS: Final = _words("key keys link phrase string")
+_CODE_HEADS: Final = _words("otp pin mpin cvv cvv2 cvc cvc2 tan totp passcode 2fa mfa")
+_PLAIN_CODE_HEADS: Final = _words("code código codes")
+_NUMBER_HEADS: Final = _words("""
+    passport passeport pasaporte reisepass ssn itin ein nino cpf cnpj dni nie nif bsn pesel personnummer fødselsnummer cpr hetu aadhaar aadhar pan sin nir insee
+    curp rfc tfn medicare hkid nric rut cuit cuil ahv iban bic abn tin nhs insurance security license licence plate fiscale steuer steuernummer kontonummer
+    kundennummer ausweisnummer id
+""")
+_PLAIN_NUMBER_HEADS: Final = _words("number no nr num nummer")
+_BIRTH_HEADS: Final = _words("born birth birthday birthdate dob geboren geb geburtsdatum née né naissance nacido nacida nacimiento")
+_NAME_HEADS: Final = _words("name names surname")
+_HEADS: Final = {
+    **dict.fromkeys(_SECRET_HEADS, "s"),
+    **dict.fromkeys(_KEY_HEADS, "k"),
+    **dict.fromkeys(_NUMBER_HEADS, "n"),
+    **dict.fromkeys(_PLAIN_NUMBER_HEADS, "m"),
+    **dict.fromkeys(_BIRTH_HEADS, "b"),
+    **dict.fromkeys(_NAME_HEADS, "f"),
+    **dict.fromkeys(_PLAIN_CODE_HEADS, "d"),
+    **dict.fromkeys(_CODE_HEADS, "c"),
+}
+# What must stand before a head that means nothing alone.
+_KEY_BEFORE: Final = (
+    "api", "access", "private", "secret", "license", "licence", "account", "encryption", "signing", "master", "recovery", "ssh", "deploy", "webhook", "shared",
+    "subscription", "magic", "seed", "connection", "service", "fernet", "reset",
+)  # fmt: skip
+_CODE_BEFORE: Final = (
+    "verification", "confirmation", "security", "login", "log-in", "sign-in", "signin", "access", "auth", "authentication", "authorization", "time", "2fa", "mfa",
+    "sms", "reset", "backup", "recovery", "invite", "pin", "otp", "activation", "unlock", "your", "use", "the", "enter", "with", "dein", "ihr",
+)  # fmt: skip
+_NUMBER_BEFORE: Final = (
+    "account", "acct", "routing", "bank", "card", "passport", "customer id", "driving licence", "driving license", "driver license", "drivers license", "driver's license",
+    "license", "licence", "insurance", "security", "tax", "health", "medicare", "national id", "identity", "personal", "vat", "nhs", "konto", "kunden", "ausweis", "policy",
+    "national", "social security", "social insurance", "steuer",
+)  # fmt: skip
+_NAME_BEFORE: Final = (
+    "customer", "full", "first", "last", "patient", "guest", "cardholder", "account holder", "holder", "contact", "family", "given", "real", "legal", "recipient",
+    "beneficiary", "passenger", "client", "tenant", "user", "user's", "her", "his", "my",
+)  # fmt: skip
+_ID_BEFORE: Final = ("tax", "national", "steuer", "insurance", "health", "identity")
+_PUNCTUATION: Final = {ord(char): " " for char in "\t\r\n:;,.!?()[]{}<>\"'`=/\\|&#*-+_%$@~^"}
+_MAX_HEADS: Final = 2000
+_REVERSED: Final = re.compile(r" (?:is|was|ist|es|est) (?:your|the|not a|an?|dein|ihr|tu|su|votre|no) ")
+
+
+def find_prose(text: str, low: str, has_digit: bool) -> list[Span]:
+    """Spans of values in sentences.
+
+    Args:
+        text: the text.
+        low: the same in lower case.
+        has_digit: whether it holds any digit.
+    """
     spans: list[Span] = []
-    for match in SECRET.finditer(text):
-        group = "quoted" if match.group("quoted") else "bare"
-        value = match.group(group)
-        if group == "quoted" and " " in value.strip():
-            continue
-        stripped = value.rstrip(_NOISE)
-        if looks_secret(stripped) and not (stripped.isdigit() and not match.group().lower().startswith(("pass", "pw"))):
-            lead = len(value) - len(value.lstrip("(["))
-            spans.append(Span(match.start(group) + lead, match.start(group) + len(stripped), "prose"))
-    for match in CODE.finditer(text):
-        value = match.group(1)
-        if any(c.isdigit() for c in value) and not _is_plain_code(match.group(), value):
-            spans.append(Span(match.start(1), match.end(1), "prose"))
-    for match in NUMBER.finditer(text):
-        end = _number_end(match.group(1))
-        if end:
-            spans.append(Span(match.start(1), match.start(1) + end, "national_id"))
-    for match in REVERSE.finditer(text):
-        value = match.group(1)
-        if looks_secret(value) or (value.isdigit() and 4 <= len(value) <= 10):
-            spans.append(Span(match.start(1), match.end(1), "prose"))
-    for match in NAME.finditer(text):
-        if not is_word(match.group(1)):
-            spans.append(Span(match.start(1), match.end(1), "name"))
-    spans.extend(Span(match.start(1), match.end(1), "birth_date") for match in BIRTH.finditer(text))
+    if len(low) != len(text):
+        low = text
+    if not has_digit and low == text and not _SYMBOL.search(text):
+        return spans
+    present = _HEADS.keys() & low.translate(_PUNCTUATION).split()
+    left = _MAX_HEADS
+    for word in present:
+        at = low.find(word)
+        size = len(word)
+        role = _HEADS[word]
+        while at >= 0 and left > 0:
+            end = at + size
+            if not (low[at - 1 : at].isalnum() or low[end : end + 1].isalnum()):
+                left -= 1
+                _add_at(spans, text, low, at, end, role, has_digit)
+            at = low.find(word, end)
+    if has_digit and present and _REVERSED.search(low):
+        for match in REVERSE.finditer(text):
+            value = match.group(1)
+            if looks_secret(value) or (value.isdigit() and 4 <= len(value) <= 10):
+                spans.append(Span(match.start(1), match.end(1), "prose"))
     return spans
+
+
+_SYMBOL: Final = re.compile(r"[!#$%^&*+?~@=]")
+
+
+def _follows(low: str, at: int, before: tuple[str, ...]) -> bool:
+    return low[max(0, at - 24) : at].rstrip(" -_").endswith(before)
+
+
+def _add_at(spans: list[Span], text: str, low: str, at: int, end: int, role: str, has_digit: bool) -> None:
+    """Look at what follows one head noun."""
+    if low[at - 1 : at] in ("/", ".", "-", "_") and at:
+        return
+    if role == "s" or (role == "k" and _follows(low, at, _KEY_BEFORE)):
+        _add_secret(spans, text, end, low.startswith("p", at))
+    elif role == "f":
+        match = _NAME_TAIL.match(text, end) if _follows(low, at, _NAME_BEFORE) or low.startswith("surname", at) else None
+        if match and not is_word(match.group(1)):
+            spans.append(Span(match.start(1), match.end(1), "name"))
+    elif not has_digit:
+        return
+    elif role == "c" or (role == "d" and _follows(low, at, _CODE_BEFORE)):
+        match = _CODE_TAIL.match(text, end)
+        if match and any(c.isdigit() for c in match.group(1)) and not _is_plain_code(low[at:end], match.group(1)):
+            spans.append(Span(match.start(1), match.end(1), "prose"))
+    elif role == "b":
+        match = _BIRTH_TAIL.match(text, end)
+        if match:
+            spans.append(Span(match.start(1), match.end(1), "birth_date"))
+    elif role == "n" or (role == "m" and _follows(low, at, _NUMBER_BEFORE)):
+        if low.startswith(("id", "security", "insurance", "plate", "license", "licence"), at) and not _follows(
+            low, at, (*_ID_BEFORE, "social", "national", "driver", "drivers", "driver's", "driving", "license", "licence", "health")
+        ):
+            return
+        match = _NUMBER_TAIL.match(text, end)
+        size = _number_end(match.group(1)) if match else 0
+        if match and size:
+            spans.append(Span(match.start(1), match.start(1) + size, "national_id"))
+
+
+_NEXT: Final = re.compile(r"[\"'`]?[\s\-_]{0,3}([^\s]{1,40})")
+_LINK_WORDS: Final = _words("is was are lautet ist es est é value set changed from to of number no using provided sent for id string now key keys cookie hash")
+
+
+def _add_secret(spans: list[Span], text: str, end: int, is_password: bool) -> None:
+    following = _NEXT.match(text, end)
+    if not following:
+        return
+    word = following.group(1)
+    if word.isalpha() and word.islower() and word not in _LINK_WORDS:
+        return
+    match = _SECRET_TAIL.match(text, end)
+    if not match:
+        return
+    group = "quoted" if match.group("quoted") else "bare"
+    value = match.group(group)
+    stripped = value.rstrip(_NOISE)
+    if (group == "quoted" and " " in value.strip()) or not looks_secret(stripped):
+        return
+    if not stripped.isdigit() or is_password:
+        lead = len(value) - len(value.lstrip("(["))
+        spans.append(Span(match.start(group) + lead, match.start(group) + len(stripped), "prose"))
 
 
 def _is_plain_code(noun: str, value: str) -> bool:

@@ -10,18 +10,19 @@ from enum import IntEnum
 from typing import Final
 
 from .command import find_command
-from .database import SQL, find_database
+from .database import SQL, SQL_VERBS, find_database
 from .drawn import find_drawn
 from .encoded import BASE64, HEX, decode_base64, decode_hex, spell_out
 from .keys import KeyClassifier
 from .keyvalue import find_pairs, find_parallel
+from .mails import find_mails
 from .markup import find_markup
 from .marker import FILTERED, TRUNCATED
-from .numbers import find_numbers
+from .numbers import find_numbers, is_dense
 from .person import find_person
-from .prose import STEMS, find_prose
+from .prose import find_prose
 from .spans import Span, cut
-from .tokens import find_tokens
+from .tokens import RUN, find_tokens
 from .urls import find_urls
 
 MAX_STRING_CHARS: Final = 65_536
@@ -43,17 +44,28 @@ class Mode(IntEnum):
 
 
 _AUTH: Final = re.compile(r"(?<![\w\-])(?:bearer|basic|token|apikey|digest)[ \t]{1,4}(?:token[ :]{1,2})?[\"']?([A-Za-z0-9\-._~+/]{8,4096}={0,2})", re.IGNORECASE)
-_EMAIL: Final = re.compile(
-    r"[\w.!#$&*+/?^`{|}~\-]{1,64}(?<![.])(?:@|%(?:25){0,3}40|&\#64;|&\#x40;|&commat;|\\+u0040|\\+x40|\s?[\[({](?:at|AT|ät)[\])}]\s?)(?=\w)((?:[\w\-]{1,63}\.){1,6}[^\W\d_]{2,24})(?![\w])"
-)
-_NOT_MAIL_TLDS: Final = frozenset(
-    "internal local localhost lan localdomain png jpg jpeg gif svg webp ico css js ts tsx jsx py json html htm zip whl gz yml yaml toml cfg txt md lock so service target mjs sql log".split()
-)
-_HAS_AT: Final = re.compile(r"@|%(?:25)*40|&#|&commat|u0040|x40|[\[({](?:at|AT)[\])}]")
 _DIGIT: Final = re.compile(r"\d")
 _ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}|&\w{2,6};|&#|\\+u00|\\+x[2-7]")
-_AUTH_WORD: Final = re.compile(r"(?i:bearer|basic|token|apikey|digest)[ \t]")
+_AUTH_WORDS: Final = ("bearer ", "basic ", "token ", "apikey ", "digest ")
 _LONG: Final = re.compile(r"[A-Za-z0-9+/_\-]{16}")
+
+
+# Whole strings that no rule can touch: words, short numbers, reprs of objects, timestamps. Most leaves are such, so this
+# one match is what a leaf costs.
+match_plain: Final = re.compile(
+    r"[a-z ._/'*]*+(?:-[a-z ._/'*]++)*+|[A-Z]?[a-z]*|-?\d{1,12}|'?(?=\d{0,12}[a-f])[0-9a-f]{8,19}'?|<[\w.]+ object at 0x[0-9a-f]+>"
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.]*(?:Z|[+-]\d\d:\d\d)?|[a-z_]{1,40}_\d{1,6}"
+).fullmatch
+_match_hash: Final = re.compile(r"'?([0-9a-f]{20,64})'?").fullmatch
+
+
+def is_hash(text: str) -> bool:
+    """True for a digest or an opaque id in hex that does not spell readable text."""
+    found = _match_hash(text)
+    if not found or found.group(1).isdigit():
+        return False
+    run = found.group(1)
+    return len(run) % 2 == 1 or not bytes.fromhex(run).isascii()
 
 
 class TextScrubber:
@@ -99,44 +111,44 @@ class TextScrubber:
 
     def _spans(self, text: str, mode: Mode) -> list[Span]:
         spans = [Span(m.start(), m.end(), "custom") for pattern in self._patterns for m in pattern.finditer(text) if m.end() > m.start()]
-        has_digit = _DIGIT.search(text) is not None
-        spans += find_tokens(text, has_digit)
+        has_run = len(text) > 13 and RUN.search(text) is not None
+        spans += find_tokens(text, has_run)
         if mode is Mode.IDENTIFIER:
             if "://" in text:
-                spans += find_urls(text)
+                spans += find_urls(text, has_run)
             return spans
+        has_digit = _DIGIT.search(text) is not None
         if "/" in text:
-            spans += find_urls(text)
+            spans += find_urls(text, has_run)
         if mode is Mode.SOURCE:
             spans += find_pairs(text, self._classify, is_source=True)
-            if has_digit:
+            if has_digit and is_dense(text):
                 spans += [Span(*span) for span in find_numbers(text, people=False)]
             return spans
-        is_sql = mode is Mode.SQL or SQL.search(text) is not None
+        low = text.lower()
+        is_sql = mode is Mode.SQL or (" " in text and any(verb in low for verb in SQL_VERBS) and SQL.search(text) is not None)
         spans += find_pairs(text, self._classify, is_url=mode is Mode.URL or "?" in text)
         spans += find_database(text, self._classify, is_sql)
         if "<" in text or "name=" in text or "\\" in text or not text.isascii():
             spans += find_markup(text, self._classify)
         if " " in text or "," in text:
             spans += find_command(text, self._classify)
-            low = text.lower()
-            if any(stem in low for stem in STEMS):
-                spans += find_prose(text)
-            spans += find_person(text)
-            if "[" in text or "(" in text:
+            spans += find_prose(text, low, has_digit)
+            if has_digit:
+                spans += find_person(text)
+            if ("[" in text or "(" in text) and "," in text:
                 spans += find_parallel(text, self._classify)
             if "└" in text or "╰" in text:
                 spans += find_drawn(text, self._classify)
-            if _AUTH_WORD.search(text):
+            if any(word in low for word in _AUTH_WORDS):
                 spans += [Span(m.start(1), m.end(1), "auth") for m in _AUTH.finditer(text) if _is_credential(m.group(1))]
-        if has_digit:
+        if has_digit and is_dense(text):
             spans += [Span(*span) for span in find_numbers(text, addresses=mode is not Mode.AGENT and mode is not Mode.HOST)]
-        if _HAS_AT.search(text):
-            spans += [Span(m.start(), m.end(), "email") for m in _EMAIL.finditer(text) if _is_mail(m)]
+        spans += find_mails(text)
         return spans
 
     def _decoded(self, text: str, mode: Mode, hits: list[str], taints: dict[str, None] | None) -> str:
-        if _ENCODED.search(text):
+        if ("%" in text or "\\" in text or ("&" in text and ";" in text)) and _ENCODED.search(text):
             plain = spell_out(text)
             if plain != text:
                 spans = self._spans(plain, mode)
@@ -145,18 +157,13 @@ class TextScrubber:
         if len(text) < 16 or not _LONG.search(text):
             return text
         spans = []
-        for i, match in enumerate(BASE64.finditer(text)):
-            if i > _MAX_DECODED:
-                break
-            said = decode_base64(match.group())
-            if said and self._hides(said):
-                spans.append(Span(match.start(), match.end(), "encoded"))
-        for i, match in enumerate(HEX.finditer(text)):
-            if i > _MAX_DECODED:
-                break
-            said = decode_hex(match.group())
-            if said and self._hides(said):
-                spans.append(Span(match.start(), match.end(), "encoded"))
+        for pattern, decode in ((BASE64, decode_base64), (HEX, decode_hex)):
+            for i, match in enumerate(pattern.finditer(text)):
+                if i > _MAX_DECODED:
+                    break
+                said = decode(match.group())
+                if said and self._hides(said):
+                    spans.append(Span(match.start(), match.end(), "encoded"))
         return cut(text, spans, hits) if spans else text
 
     def _hides(self, said: str) -> bool:
@@ -170,8 +177,3 @@ def _is_credential(value: str) -> bool:
     if value.startswith("Filtered") or value.isalpha() and not (len(value) >= 16 and not value.islower() and not value.istitle()):
         return False
     return any(c.isdigit() for c in value) or value.endswith("=") or (not value.islower() and len(value) >= 12 and "-" not in value and "_" not in value)
-
-
-def _is_mail(match: re.Match[str]) -> bool:
-    mail = match.group()
-    return match.group(1).rpartition(".")[2].lower() not in _NOT_MAIL_TLDS and not mail.startswith("git@") and "**" not in mail

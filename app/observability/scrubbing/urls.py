@@ -11,16 +11,21 @@ USER_TOKEN: Final = re.compile(r"://([^\s/@:\"'<>?#\\]{16,400})@")
 # In these places a path holds something that opens a door.
 _STRONG: Final = r"[\w\-]{0,20}(?:reset|invite|invitation|verify|verification|confirm|activat|magic|unsubscribe|recover|accept|onboard|join|signup|otp|passwordless)[\w\-]{0,20}"
 _WEAK: Final = r"tokens?|share|shared|sessions?|secrets?|hooks?|webhooks?|download|downloads|link|links|s|d|u|l|t|k|auth|login|signin|sso|oauth|callback|keys?|api-?keys?|access|view|guest|public|feed|calendar|ical|sign"
-STRONG_SEGMENT: Final = re.compile(rf"/(?:{_STRONG})/(?:[a-z][a-z\-]{{1,20}}/){{0,2}}([\w.~%\-]{{12,600}})(?![\w])", re.IGNORECASE)
+STRONG_SEGMENT: Final = re.compile(rf"/(?:{_STRONG})/(?:[a-z][a-z\-]{{1,20}}/){{0,2}}([\w.~%\-]{{14,600}})(?![\w])", re.IGNORECASE)
 WEAK_SEGMENT: Final = re.compile(rf"/(?:{_WEAK})/([\w.~%\-]{{20,600}})(?![\w])", re.IGNORECASE)
 _UUID: Final = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.IGNORECASE)
 
 
-def find_urls(text: str) -> list[Span]:
-    """Spans of passwords and tokens inside URLs and paths."""
+def find_urls(text: str, has_run: bool) -> list[Span]:
+    """Spans of passwords and tokens inside URLs and paths.
+
+    Args:
+        text: the text.
+        has_run: whether it holds a run of characters long enough for a token.
+    """
     spans: list[Span] = []
     if "//" in text and ":" in text:
-        for match in USERINFO.finditer(text):
+        for match in USERINFO.finditer(text) if "@" in text else ():
             value = match.group(2)
             if not value.startswith(("[Filtered", "***", "//", "$", "{", "<", "%s", "%(")):
                 end = match.end(2)
@@ -28,7 +33,7 @@ def find_urls(text: str) -> list[Span]:
                 if slash > 0 and value[:slash].isdigit():
                     continue
                 spans.append(Span(match.start(2), end, "url_password"))
-        for match in USERINFO_CUT.finditer(text):
+        for match in _cut_off(text):
             value = match.group(1)
             if not value.startswith(("[", "***", "{", "$", "%")) and not value.isdigit():
                 spans.append(Span(match.start(1), match.end(1), "url_password"))
@@ -37,7 +42,7 @@ def find_urls(text: str) -> list[Span]:
                 value = match.group(1)
                 if any(c.isdigit() for c in value) and any(c.isalpha() for c in value) and not value.startswith("["):
                     spans.append(Span(match.start(1), match.end(1), "url_password"))
-    if "/" in text:
+    if has_run:
         for match in STRONG_SEGMENT.finditer(text):
             if _is_opaque(match.group(1)) or _UUID.match(match.group(1)):
                 spans.append(Span(match.start(1), match.end(1), "path_token"))
@@ -45,6 +50,14 @@ def find_urls(text: str) -> list[Span]:
             if _is_opaque(match.group(1)):
                 spans.append(Span(match.start(1), match.end(1), "path_token"))
     return spans
+
+
+def _cut_off(text: str) -> list[re.Match[str]]:
+    """A URL that was cut off inside the password: the last of the text, with a colon and nothing after it."""
+    start = text.rfind("://")
+    if start < 0 or start > len(text) - 6 or len(text) - start > 300 or text.find(":", start + 3) < 0:
+        return []
+    return list(USERINFO_CUT.finditer(text, max(0, start - 31)))
 
 
 def _is_opaque(segment: str) -> bool:

@@ -1,6 +1,11 @@
-"""Walk a payload: decide by key, by place and by value; build a new payload and leave the old one alone."""
+"""Walk a payload: decide by key, by place and by value; build a new payload and leave the old one alone.
+
+Bounded in depth, nodes, characters and time: what is not looked at is not sent. A leaf that makes a rule fail is
+replaced by a marker; whatever else goes wrong is the caller's to catch.
+"""
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -8,13 +13,17 @@ from urllib.parse import quote
 from .harmless import is_harmless
 from .keys import KeyClass, KeyClassifier
 from .marker import FILTERED, marker
-from .text import Mode, TextScrubber
+from .text import MIN_TAINT_CHARS, Mode, TextScrubber, is_hash, match_plain
 
 MAX_DEPTH: Final = 60
 MAX_NODES: Final = 20_000
 MAX_CHARS: Final = 1_048_576
 MAX_TAINTS: Final = 50
-_MIN_TAINT_CHARS: Final = 6
+MAX_SECONDS: Final = 0.2
+_MAX_TAINT_CHARS: Final = 4096
+_MAX_CACHED: Final = 8192
+_MAX_CACHED_CHARS: Final = 120
+_CHECK_TIME_EVERY: Final = 64
 
 
 class Removal(NamedTuple):
@@ -24,12 +33,19 @@ class Removal(NamedTuple):
     kind: str
 
 
-Path = tuple[Any, ...]
+class KeyInfo(NamedTuple):
+    """What a key tells: how it is written in the output, what it promises, and which rules its value needs."""
+
+    name: str
+    kind: KeyClass
+    mode: Mode
+    hits: tuple[str, ...]
+
 
 _FIELD_MODES: Final = {
     **dict.fromkeys(
         "filename abs_path module function event_id trace_id span_id parent_span_id timestamp start_timestamp release environment "
-        "platform level dist sdk modules type debug_meta raw_function package category op origin".split(),
+        "platform level dist sdk modules type debug_meta raw_function package category op origin sentry.op sentry.origin".split(),
         Mode.IDENTIFIER,
     ),
     **dict.fromkeys(("context_line", "pre_context", "post_context"), Mode.SOURCE),
@@ -38,159 +54,208 @@ _FIELD_MODES: Final = {
     **dict.fromkeys(("url", "query_string", "http.query", "url.full", "http.url", "url.query"), Mode.URL),
     **dict.fromkeys(("db.statement", "db.query.text"), Mode.SQL),
 }
-_KEEP_KEYED: Final = frozenset({"module", "function", "filename", "abs_path"})
-_NAME_KEYS: Final = ("name", "key", "field", "header", "param", "parameter", "k", "column", "attribute", "variable", "label", "property", "loc", "type", "id")
+_NAME_KEYS: Final = (
+    "name", "key", "field", "header", "param", "parameter", "k", "column", "attribute", "variable", "label", "property", "loc", "type", "id",
+)  # fmt: skip
 _VALUE_KEYS: Final = frozenset("value val v input input_value content data text old new old_value new_value default current".split())
 _COLUMN_KEYS: Final = frozenset("names name columns column keys key fields field header headers cols attributes params labels parameters arg_names argnames".split())
 _QUOTES: Final = re.compile(r"^[bBuUrR]{0,2}([\"'])(.*)\1$", re.DOTALL)
-_HEADER_PLACES: Final = frozenset({"cookies"})
+_LEAF_ERRORS: Final = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, AttributeError)
+_Memo = dict[str, str | tuple[str, tuple[str, ...]]]
+
+
+class Scan:
+    """What outlives one payload: the rules, and bounded caches of keys and of short strings that held nothing."""
+
+    def __init__(self, keys: KeyClassifier, text: TextScrubber) -> None:
+        self.classify = keys.classify
+        self.text = text
+        self.keys: dict[str, KeyInfo] = {}
+        self.clean: list[dict[str, str]] = [{} for _ in Mode]
 
 
 class Walk:
     """One scrub of one payload. Not shared between threads; holds what it must not keep only while it runs."""
 
-    def __init__(self, keys: KeyClassifier, text: TextScrubber) -> None:
-        self._classify = keys.classify
-        self._text = text
-        self._memos: list[dict[str, tuple[str, tuple[str, ...]]]] = [{} for _ in Mode]
+    def __init__(self, scan: Scan, clock: Callable[[], float] = time.thread_time) -> None:
+        self._scan = scan
+        self._classify = scan.classify
+        self._memos: list[_Memo] = [{} for _ in Mode]
         self._taints: dict[str, None] = {}
         self._found: dict[str, None] = {}
         self._nodes = 0
         self._chars = 0
+        self._scans = 0
+        self._clock = clock
+        self._deadline = clock() + MAX_SECONDS
+        self._path: list[Any] = []
         self.removed: list[Removal] = []
 
-    def run(self, payload: Any, place: str) -> Any:
-        """Scrub the payload; the second pass removes values found under telling keys from everywhere else."""
-        out = self._value(payload, (), Mode.TEXT, KeyClass.NONE)
+    def run(self, payload: Any, mode: Mode = Mode.TEXT) -> Any:
+        """Scrub the payload; a second pass removes values found under telling names from everywhere else."""
+        out = self._value(payload, mode, KeyClass.NONE)
         for found in self._found:
             self._taint(found)
-        if self._taints:
-            out = self._remove_taints(out)
-        return out
+        return self._remove_taints(out) if self._taints else out
 
-    def _value(self, value: Any, path: Path, mode: Mode, kind: KeyClass) -> Any:
+    def _value(self, value: Any, mode: Mode, kind: KeyClass) -> Any:
         plain = type(value)
         if plain is str:
-            return self._keyed(value, path, mode, kind) if kind else self._string(value, path, mode)
+            return self._keyed(value, mode, kind) if kind else self._string(value, mode)
         if value is None or plain is bool:
             return value
         if plain is int or plain is float:
-            return self._number(value, path, kind)
-        self._nodes += 1
-        if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            return self._remove(path, "budget")
+            return self._number(value, kind)
+        if self._nodes > MAX_NODES or len(self._path) > MAX_DEPTH:
+            return self._remove("budget")
         if isinstance(value, Mapping):
-            return self._dict(value, path, mode, kind)
+            return self._dict(value, kind)
         if isinstance(value, list | tuple | set | frozenset):
-            return self._list(list(value), path, mode, kind)
+            return self._list(value if isinstance(value, list | tuple) else list(value), mode, kind)
         if isinstance(value, bytes | bytearray | memoryview):
-            decoded = bytes(value).decode("utf-8", "replace")
-            return self._keyed(decoded, path, mode, kind) if kind else self._string(decoded, path, mode)
+            return self._value(bytes(value).decode("utf-8", "replace"), mode, kind)
         if isinstance(value, str):
-            return self._value(str(value), path, mode, kind)
+            return self._value(str.__str__(value), mode, kind)
         if isinstance(value, int | float):
-            return self._number(value, path, kind)
-        return f"<{type(value).__module__}.{type(value).__qualname__}>"
+            return self._number(value, kind)
+        return f"<{plain.__module__}.{plain.__qualname__}>"
 
-    def _string(self, text: str, path: Path, mode: Mode) -> str:
+    def _string(self, text: str, mode: Mode) -> str:
         memo = self._memos[mode]
         known = memo.get(text)
         if known is None:
-            self._chars += len(text)
-            if self._chars > MAX_CHARS:
-                return self._remove(path, "budget")
-            hits: list[str] = []
-            try:
-                out = self._text.scrub(text, mode, hits, self._found)
-            except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
-                out, hits = marker("error"), ["error"]
-            known = memo[text] = (out, tuple(hits))
-        if known[1]:
-            name = ".".join(map(str, path))
-            self.removed.extend(Removal(name, hit) for hit in dict.fromkeys(known[1]))
+            if match_plain(text) or text in self._scan.clean[mode]:
+                memo[text] = text
+                return text
+            known = self._look(text, mode)
+        if type(known) is str:
+            return known
+        name = ".".join(map(str, self._path))
+        self.removed.extend(Removal(name, hit) for hit in dict.fromkeys(known[1]))
         return known[0]
 
-    def _number(self, value: float, path: Path, kind: KeyClass) -> Any:
+    def _look(self, text: str, mode: Mode) -> str | tuple[str, tuple[str, ...]]:
+        clean = self._scan.clean[mode]
+        memo = self._memos[mode]
+        if is_hash(text):
+            memo[text] = text
+            return text
+        self._chars += len(text)
+        self._scans += 1
+        late = self._scans % _CHECK_TIME_EVERY == 0 and self._clock() > self._deadline
+        if late:
+            self._chars = MAX_CHARS + 1
+        known: str | tuple[str, tuple[str, ...]]
+        if self._chars > MAX_CHARS:
+            return marker("budget"), ("budget",)
+        hits: list[str] = []
+        try:
+            out = self._scan.text.scrub(text, mode, hits, self._found)
+        except _LEAF_ERRORS:
+            out, hits = marker("error"), ["error"]
+        if hits:
+            known = out, tuple(hits)
+        else:
+            known = out
+            if out == text and len(text) <= _MAX_CACHED_CHARS:
+                if len(clean) >= _MAX_CACHED:
+                    clean.clear()
+                clean[text] = text
+        memo[text] = known
+        return known
+
+    def _number(self, value: float, kind: KeyClass) -> Any:
         if kind is KeyClass.NONE:
             if isinstance(value, int) and value > 10**12:
-                text = str(value)
-                out = self._string(text, path, Mode.TEXT)
-                return value if out == text else out
+                text = str(value) if value < 10**30 else marker("number")
+                out = self._string(text, Mode.TEXT)
+                return value if out == text and value < 10**30 else out
             return value
-        if kind in (KeyClass.WEAK, KeyClass.PLACE) or (kind is KeyClass.PERSONAL and abs(value) < 1000):
+        if kind in (KeyClass.WEAK, KeyClass.PLACE) or (kind is KeyClass.PERSONAL and -1000 < value < 1000):
             return value
-        return self._remove(path, "key")
+        return self._remove("key")
 
-    def _keyed(self, text: str, path: Path, mode: Mode, kind: KeyClass) -> str:
-        bare = text
+    def _keyed(self, text: str, mode: Mode, kind: KeyClass) -> str:
         quoted = _QUOTES.match(text)
-        if quoted:
-            bare = quoted.group(2)
+        bare = quoted.group(2) if quoted else text
         if is_harmless(bare, kind):
-            return self._string(text, path, mode)
+            return self._string(text, mode)
         self._taint(bare)
-        return self._remove(path, "key")
+        return self._remove("key")
 
-    def _remove(self, path: Path, rule: str) -> str:
-        self.removed.append(Removal(".".join(map(str, path)), rule))
+    def _remove(self, rule: str) -> str:
+        self.removed.append(Removal(".".join(map(str, self._path)), rule))
         return FILTERED if rule == "key" else marker(rule)
 
     def _taint(self, bare: str) -> None:
-        if _MIN_TAINT_CHARS <= len(bare) <= 4096 and len(self._taints) < MAX_TAINTS:
+        if MIN_TAINT_CHARS <= len(bare) <= _MAX_TAINT_CHARS and len(self._taints) < MAX_TAINTS and not bare.isspace():
             self._taints[bare] = None
 
-    def _dict(self, value: Mapping[Any, Any], path: Path, mode: Mode, kind: KeyClass) -> dict[str, Any]:
+    def _info(self, key: Any) -> KeyInfo:
+        name = key if type(key) is str else self._key_text(key)
+        mode = _FIELD_MODES.get(name, Mode.TEXT)
+        hits: list[str] = []
+        safe = name
+        if len(name) >= 6 and not match_plain(name):
+            try:
+                safe = self._scan.text.scrub(name, Mode.TEXT, hits, self._found)
+            except _LEAF_ERRORS:
+                safe = marker("error")
+        info = KeyInfo(safe, self._classify(name), mode, tuple(hits))
+        if safe is name and len(name) <= _MAX_CACHED_CHARS and len(self._scan.keys) < _MAX_CACHED:
+            self._scan.keys[name] = info
+        return info
+
+    def _key_text(self, key: Any) -> str:
+        if isinstance(key, str):
+            return str.__str__(key)
+        if isinstance(key, bytes):
+            return key.decode("utf-8", "replace")
+        return str(key) if key is None or isinstance(key, int | float | bool) else f"<{type(key).__qualname__}>"
+
+    def _dict(self, value: Mapping[Any, Any], kind: KeyClass) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        siblings = KeyClass.NONE
-        if not _VALUE_KEYS.isdisjoint(value):
-            siblings = self._sibling_kind(value)
+        siblings = KeyClass.NONE if _VALUE_KEYS.isdisjoint(value) else self._sibling_kind(value)
         columns = self._columns(value)
+        infos = self._scan.keys
+        memos = self._memos
+        path = self._path
+        path.append("")
+        self._nodes += len(value)
+        left = MAX_NODES - self._nodes + len(value)
         for key, item in value.items():
-            name = key if type(key) is str else str(key)
-            self._nodes += 1
-            if self._nodes > MAX_NODES:
+            left -= 1
+            if left < 0:
                 out[marker("budget")] = marker("budget")
+                self.removed.append(Removal(".".join(map(str, path[:-1])), "budget"))
                 break
-            own = self._classify(name)
-            if kind and (not own or own is KeyClass.WEAK):
+            info = infos.get(key) if type(key) is str else None
+            if info is None:
+                info = self._info(key)
+            name, own, mode, hits = info
+            path[-1] = name
+            if hits:
+                self.removed.extend(Removal(".".join(map(str, path)), hit) for hit in dict.fromkeys(hits))
+                while name in out:
+                    name += "+"
+            if kind and (not own or own is KeyClass.WEAK) and not _is_about(key):
                 own = kind
-            if siblings and name in _VALUE_KEYS:
+            if siblings and key in _VALUE_KEYS:
                 own = siblings
-            new_mode = _FIELD_MODES.get(name, Mode.TEXT)
-            safe = self._key_name(name, path)
-            if columns and isinstance(item, list | tuple) and own is KeyClass.NONE:
-                out[safe] = self._row(item, columns, (*path, safe), new_mode)
-                continue
-            out[safe] = self._value(item, (*path, safe), new_mode, own)
+            if not own:
+                if type(item) is str:
+                    memo = memos[mode]
+                    known = memo.get(item)
+                    if known is None and match_plain(item):
+                        known = memo[item] = item
+                    out[name] = known if type(known) is str else self._string(item, mode)
+                    continue
+                if columns and isinstance(item, list | tuple):
+                    out[name] = self._row(item, columns, mode)
+                    continue
+            out[name] = self._value(item, mode, own)
+        path.pop()
         return out
-
-    def _columns(self, value: Mapping[Any, Any]) -> list[KeyClass]:
-        """The kinds of a list of names beside which lists of their values stand."""
-        lists = [(key, item) for key, item in value.items() if type(item) is list or type(item) is tuple]
-        if len(lists) < 2:
-            return []
-        for key, item in lists:
-            if str(key).lower() in _COLUMN_KEYS and all(isinstance(name, str) for name in item):
-                kinds = [self._classify(name) for name in item]
-                if any(kinds):
-                    return kinds
-        return []
-
-    def _row(self, items: Any, columns: list[KeyClass], path: Path, mode: Mode) -> list[Any]:
-        if items and all(isinstance(item, list | tuple) for item in items):
-            return [self._row(item, columns, (*path, i), mode) for i, item in enumerate(items[:MAX_NODES])]
-        if len(items) != len(columns):
-            return self._list(list(items), path, mode, KeyClass.NONE)
-        self._nodes += len(items)
-        names = [self._classify(item) if isinstance(item, str) else KeyClass.NONE for item in items]
-        if names == columns:
-            return self._list(list(items), path, mode, KeyClass.NONE)
-        return [self._value(item, (*path, i), mode, columns[i]) for i, item in enumerate(items)]
-
-    def _key_name(self, name: str, path: Path) -> str:
-        if len(name) < 6:
-            return name
-        return self._string(name, path, Mode.TEXT)
 
     def _sibling_kind(self, value: Mapping[Any, Any]) -> KeyClass:
         for key in _NAME_KEYS:
@@ -203,45 +268,114 @@ class Walk:
                     return kind
         return KeyClass.NONE
 
-    def _list(self, items: list[Any], path: Path, mode: Mode, kind: KeyClass) -> list[Any]:
-        if len(items) == 2 and isinstance(items[0], str | bytes) and not kind:
-            name = items[0] if isinstance(items[0], str) else items[0].decode("utf-8", "replace")
-            pair = self._classify(name)
-            if pair:
-                second = items[1]
-                if not (isinstance(second, str) and second.isidentifier() and (second.islower() and ("_" in second or self._classify(second)))):
-                    return [self._value(items[0], (*path, 0), mode, KeyClass.NONE), self._value(second, (*path, 1), mode, pair)]
+    def _columns(self, value: Mapping[Any, Any]) -> list[KeyClass]:
+        """The kinds of a list of names beside which lists of their values stand."""
+        if _COLUMN_KEYS.isdisjoint(value):
+            return []
+        for key in _COLUMN_KEYS.intersection(value):
+            item = value[key]
+            if isinstance(item, list | tuple) and item and all(isinstance(name, str) for name in item):
+                kinds = [self._classify(name) for name in item]
+                if any(kinds):
+                    return kinds
+        return []
+
+    def _row(self, items: Any, columns: list[KeyClass], mode: Mode) -> list[Any]:
+        if items and all(isinstance(item, list | tuple) for item in items) and self._nodes < MAX_NODES:
+            self._nodes += len(items)
+            return [self._row(item, columns, mode) if len(item) == len(columns) else self._list(item, mode, KeyClass.NONE) for item in items]
+        if len(items) != len(columns):
+            return self._list(items, mode, KeyClass.NONE)
+        self._nodes += len(items)
+        if [self._classify(item) if isinstance(item, str) else KeyClass.NONE for item in items] == columns:
+            return self._list(items, mode, KeyClass.NONE)
+        return [self._value(item, mode, columns[i]) for i, item in enumerate(items)]
+
+    def _list(self, items: list[Any] | tuple[Any, ...], mode: Mode, kind: KeyClass) -> list[Any]:
+        if len(items) == 2 and not kind and isinstance(items[0], str | bytes):
+            pair = self._classify(items[0] if isinstance(items[0], str) else items[0].decode("utf-8", "replace"))
+            if pair and not self._is_name(items[1]):
+                return [self._value(items[0], mode, KeyClass.NONE), self._value(items[1], mode, pair)]
         out: list[Any] = []
         flag = KeyClass.NONE
+        memo = self._memos[mode]
+        path = self._path
+        path.append(0)
+        self._nodes += len(items)
+        left = MAX_NODES - self._nodes + len(items)
         for i, item in enumerate(items):
-            self._nodes += 1
-            if self._nodes > MAX_NODES:
+            if i >= left:
                 out.append(marker("budget"))
+                self.removed.append(Removal(".".join(map(str, path[:-1])), "budget"))
                 break
-            out.append(self._value(item, (*path, i), mode, kind or flag))
+            path[-1] = i
+            if type(item) is str and not kind and not flag:
+                known = memo.get(item)
+                out.append(known if type(known) is str else self._string(item, mode))
+                if item[:3].lstrip("'\"").startswith("-"):
+                    flag = self._classify(item)
+                continue
+            out.append(self._value(item, mode, kind or flag))
             flag = KeyClass.NONE
-            if type(item) is str and item[:3].lstrip("'\"").startswith("-"):
-                flag = self._classify(item)
+        path.pop()
         return out
+
+    def _is_name(self, second: Any) -> bool:
+        if not isinstance(second, str):
+            return False
+        bare = second.strip("'\"")
+        return bare.isidentifier() and bare.islower() and ("_" in bare or self._classify(bare) is not KeyClass.NONE)
 
     def _remove_taints(self, out: Any) -> Any:
         wanted: set[str] = set()
         for taint in self._taints:
             wanted.update((taint, quote(taint), quote(taint, safe="")))
-        pattern = re.compile("|".join(re.escape(t) for t in sorted(wanted, key=len, reverse=True)))
-        return self._taint_walk(out, (), pattern)
+            if "\\" not in taint and not taint.isascii():
+                wanted.add(ascii(taint)[1:-1])
+        seen = "\0".join(known if type(known) is str else known[0] for memo in self._memos for known in memo.values())
+        present = [taint for taint in wanted if taint in seen]
+        if not present:
+            return out
+        present.sort(key=len, reverse=True)
+        pattern = re.compile("|".join(rf"(?<![\w]){re.escape(t)}(?![\w])" if t.isalpha() else re.escape(t) for t in present))
+        return self._taint_walk(out, pattern)
 
-    def _taint_walk(self, value: Any, path: Path, pattern: re.Pattern[str]) -> Any:
+    def _taint_walk(self, value: Any, pattern: re.Pattern[str]) -> Any:
         if type(value) is str:
             new = pattern.sub(FILTERED, value)
-            if new != value:
-                self.removed.append(Removal(".".join(map(str, path)), "taint"))
-            return new
+            if new == value:
+                return value
+            self.removed.append(Removal(".".join(map(str, self._path)), "taint"))
+            try:
+                return self._scan.text.scrub(new, Mode.TEXT, [])
+            except _LEAF_ERRORS:
+                return FILTERED
         if type(value) is dict:
-            return {key: self._taint_walk(item, (*path, key), pattern) for key, item in value.items()}
+            out: dict[str, Any] = {}
+            self._path.append("")
+            for key, item in value.items():
+                name = pattern.sub(FILTERED, key)
+                self._path[-1] = name
+                safe = key in _FIELD_MODES and _FIELD_MODES[key] is Mode.IDENTIFIER and type(item) is str and item.isidentifier()
+                out[name] = item if safe else self._taint_walk(item, pattern)
+            self._path.pop()
+            return out
         if type(value) is list:
-            return [self._taint_walk(item, (*path, i), pattern) for i, item in enumerate(value)]
+            rows = []
+            self._path.append(0)
+            for i, item in enumerate(value):
+                self._path[-1] = i
+                rows.append(self._taint_walk(item, pattern))
+            self._path.pop()
+            return rows
         return value
 
 
-Scan = Callable[[Any], Any]
+def _is_about(key: Any) -> bool:
+    """True for fields that describe a secret rather than hold it."""
+    return isinstance(key, str) and key.lower() in _ABOUT
+
+
+_ABOUT: Final = frozenset(
+    "type kind expires expires_in expires_at created_at updated_at enabled status active scope scopes count min_length max_length version provider algorithm alg issued_at".split()
+)

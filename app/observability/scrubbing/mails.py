@@ -1,0 +1,49 @@
+"""E-mail addresses, also with the at sign spelt in percent, HTML, JSON or by hand."""
+
+import re
+from typing import Final
+
+from .spans import Span
+
+_AT: Final = re.compile(r"@|%(?:25){0,3}40|&\#64;|&\#x40;|&commat;|\\{1,4}u0040|\\{1,4}x40|\s?[\[({](?:at|AT|ät)[\])}]\s?")
+_LOCAL: Final = re.compile(r"[\w.!#$&*+/?^`{|}~%\-]{1,64}")
+_DOMAIN: Final = re.compile(r"(?=\w)((?:[\w\-]{1,63}\.){1,6}[^\W\d_]{2,24})(?![\w])")
+_NOT_MAIL_TLDS: Final = frozenset(
+    "internal local localhost lan localdomain png jpg jpeg gif svg webp ico css js ts tsx jsx py json html htm zip whl gz yml yaml toml cfg txt md lock so service target mjs sql log".split()
+)
+
+
+def find_mails(text: str) -> list[Span]:
+    """Spans of addresses; `user@host`, decorators, scopes of packages and file names are none."""
+    if "@" not in text and not ("40" in text and ("%" in text or "\\" in text or "&#" in text)):
+        if "&" not in text and "at]" not in text and "at)" not in text and "at}" not in text and "AT" not in text:
+            return []
+    spans: list[Span] = []
+    reverse = ""
+    size = len(text)
+    done = 0
+    for at in _AT.finditer(text):
+        if at.start() < done:
+            continue
+        domain = _DOMAIN.match(text, at.end())
+        if not domain or domain.group(1).rpartition(".")[2].lower() in _NOT_MAIL_TLDS:
+            continue
+        if not reverse:
+            reverse = text[::-1]
+        local = _LOCAL.match(reverse, size - at.start())
+        if not local:
+            continue
+        name = local.group()[::-1]
+        start = at.start() - len(name)
+        trimmed = name.lstrip("./&?!`{|}*#")
+        start += len(name) - len(trimmed)
+        for mark in ("/", "?", "&", "|", "%3D", "%3d", "%22", "%3A", "%3a"):
+            cut = trimmed.rfind(mark)
+            if cut >= 0:
+                start += cut + len(mark)
+                trimmed = trimmed[cut + len(mark) :]
+        if not trimmed or trimmed.endswith(".") or trimmed == "git" or "**" in name:
+            continue
+        spans.append(Span(start, domain.end(), "email"))
+        done = domain.end()
+    return spans
