@@ -16,6 +16,8 @@ from .alerts.apply import Done, apply_plan, body_faults
 from .alerts.document import AlertDocument, AlertFileError, load
 from .alerts.plan import Change, Plan, make_plan, read_state
 from .api import SentryApi, SentryApiError
+from .check.finding import Severity
+from .check.run import check, look_around, resolved
 from .console import FINDINGS, OK, WRONG_USE, give_up, paint, say, say_json, table
 from .ownership import rule_faults
 from .release import BUDGET_S, announce, deployment_from, open_api
@@ -58,6 +60,65 @@ def _worded(as_json: bool) -> Iterator[None]:
         give_up(str(error), as_json=as_json, code=WRONG_USE)
     except (SentryApiError, AlertFileError) as error:
         give_up(str(error), as_json=as_json)
+
+
+@app.command("check")
+def check_set_up(
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask Sentry anything.")] = False,
+    root: Annotated[Path, typer.Option("--root", help="Folder with Procfile and railway.json.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Find what is wrong with variables, Sentry, clock, spool, budget and deployment, and say how to mend it."""
+    at = look_around(root, is_offline=offline)
+    findings, rows = check(at), resolved(at)
+    bad = [finding for finding in findings if finding.severity is not Severity.NOTE]
+    if as_json:
+        variables = {name: {"value": value, "origin": origin} for name, value, origin in rows}
+        say_json({"variables": variables, "facts": at.facts, "findings": list(map(asdict, findings))})
+        raise typer.Exit(FINDINGS if bad else OK)
+    for line in table(rows):
+        say(line)
+    say()
+    for name, fact in at.facts.items():
+        say(f"{name}: {fact}")
+    for finding in findings:
+        say()
+        say(f"{paint(finding.severity, _COLOURS[finding.severity])} {finding.code}: {finding.what}")
+        say(f"    Why it matters: {finding.why}")
+        say(f"    What to do: {finding.fix}")
+    say()
+    say("Nothing to mend." if not bad else f"{len(bad)} to mend.", "green" if not bad else "red")
+    raise typer.Exit(FINDINGS if bad else OK)
+
+
+@app.command("send-test")
+def send_one_of_each(
+    wait_s: Annotated[
+        float, typer.Option("--wait", help="Seconds to wait for Sentry's answers.", min=0.1)
+    ] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Send a test error, transaction, log and metric, and say what Sentry accepted and where it is."""
+    # Imports the SDK and the whole module, which no other command needs.
+    from .send_test import send_test
+
+    with _worded(as_json):
+        try:
+            sent = send_test(ObservabilitySettings(), OpsSettings(), wait_s=wait_s)
+        except ObservabilityConfigError as error:
+            raise OpsConfigError(str(error)) from None
+    if as_json:
+        say_json({"sent": list(map(asdict, sent))})
+    else:
+        for item in sent:
+            verdict = {True: "accepted", False: "refused", None: "unknown"}[item.accepted]
+            colour = "green" if item.accepted else "red"
+            reason = "" if item.accepted else f" ({item.reason})"
+            say(f"{item.kind:12}{paint(verdict, colour)}{reason}  {item.link or item.id or ''}".rstrip())
+    raise typer.Exit(OK if all(item.accepted for item in sent) else FINDINGS)
+
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 
 
 @alerts.command("validate")
