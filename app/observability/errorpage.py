@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from .capture import capture_error
+from .failure import is_client_gone
 from .feedback import FORM_PATH
 from .pages import render, wants_html
 from .state import current_flow
@@ -15,7 +16,8 @@ async def answer_error(request: Request, error: Exception) -> Response:
     """Answer 500 with the id of the event that stands for this failure, for the feedback dialog and for support."""
     flow = current_flow()
     event_id = flow.failure_id if flow is not None else None
-    if event_id is None and flow is not None and not flow.is_quiet:  # a mounted application answers first
+    is_unseen = event_id is None and flow is not None and not is_client_gone(error)
+    if is_unseen and flow is not None and not flow.is_quiet:  # a mounted application answers first
         event_id = flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM)
     if wants_html(request.scope):
         return render("error.html", 500, event_id=event_id, form_path=FORM_PATH)
