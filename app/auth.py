@@ -51,11 +51,11 @@ async def current_user(connection: HTTPConnection, database: AppDatabase) -> Use
         HTTPException: 401 without a valid key.
         WebSocketException: 1008 likewise; as nothing was accepted yet the client sees HTTP 403.
     """
-    key = _key_of(connection)
-    if not key:
+    api_key = _key_of(connection)
+    if not api_key:
         raise _refusal(connection, _MISSING)
     async with database.session() as session:
-        user = await session.scalar(select(User).where(User.api_key_hash == hash_api_key(key)))
+        user = await session.scalar(select(User).where(User.api_key_hash == hash_api_key(api_key)))
     if user is None:
         raise _refusal(connection, _UNKNOWN)
     identify_user(id=user.id, tier=user.tier)
@@ -66,9 +66,9 @@ CurrentUser = Annotated[User, Depends(current_user)]
 
 
 def _key_of(connection: HTTPConnection) -> str | None:
-    key = connection.headers.get("x-api-key")
-    if key:
-        return key
+    api_key = connection.headers.get("x-api-key")
+    if api_key:
+        return api_key
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
