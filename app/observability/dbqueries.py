@@ -22,8 +22,9 @@ from .tracing import current_span
 ORIGIN = "auto.db.sqlalchemy"
 REPEATED_QUERIES = 10
 MAX_STATEMENT_CHARS = 2048
-MAX_STATEMENT_CHARS_IN_ALL = 256_000
-"""Of one transaction. Together with the SDK's cap of 1,000 spans it stays below the 1 MiB that Sentry accepts."""
+MAX_DETAIL_BYTES = 200_000
+"""Of statements and source lines in one transaction, as JSON. Beyond it statements are cut short and source lines
+left out; with the SDK's cap of 1,000 spans a transaction stays below the 1 MiB that Sentry accepts."""
 SHORT_STATEMENT_CHARS = 128
 MAX_COUNTED_TRANSACTIONS = 256
 MAX_STACK = 80
@@ -34,14 +35,18 @@ _facts: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
 class QueryCounts:
-    """How often each statement ran in one transaction, and how much text its spans carry."""
+    """How often each statement ran in one transaction, and how much its spans carry."""
 
-    __slots__ = ("by_statement", "chars", "most")
+    __slots__ = ("by_statement", "detail_bytes", "most")
 
     def __init__(self) -> None:
         self.by_statement: dict[str, int] = {}
-        self.chars = 0
+        self.detail_bytes = 0
         self.most = 0
+
+    def has_room(self) -> bool:
+        """Whether more than the bare minimum may be said about the next query."""
+        return self.detail_bytes < MAX_DETAIL_BYTES
 
 
 _counts: OrderedDict[str, QueryCounts] = OrderedDict()
@@ -72,9 +77,9 @@ def begin_query(connection: Any, statement: str, context: Any, *, executemany: b
         return
     transaction = parent.containing_transaction
     counts = _counts_of(transaction.span_id) if transaction is not None else QueryCounts()
-    if counts.chars > MAX_STATEMENT_CHARS_IN_ALL:
-        text = text[:SHORT_STATEMENT_CHARS] + "..."
-    counts.chars += len(text) if text.isascii() else 6 * len(text)  # JSON escapes
+    if not counts.has_room() and len(text) > SHORT_STATEMENT_CHARS // _json_bytes_per_char(text):
+        text = text[: SHORT_STATEMENT_CHARS // _json_bytes_per_char(text)] + "..."
+    counts.detail_bytes += len(text) * _json_bytes_per_char(text)
     span = parent.start_child(op="db", name=text, origin=ORIGIN)
     span.update_data(facts_of(connection.engine))
     if executemany:
@@ -82,6 +87,10 @@ def begin_query(connection: Any, statement: str, context: Any, *, executemany: b
     setattr(context, _span, span)
     if transaction is not None:
         _mark_repeats(transaction, counts, statement)
+
+
+def _json_bytes_per_char(text: str) -> int:
+    return 1 if text.isascii() else len("\\u00e9")
 
 
 def end_query(connection: Any, context: Any, *, slow_query_ms: int, failed: bool = False) -> None:
@@ -105,7 +114,11 @@ def _report_slow(connection: Any, span: Span | None, duration_ms: float) -> None
     source = source_of_query()
     if span is not None:
         span.set_data("db.slow", True)
-        span.update_data(source)
+        transaction = span.containing_transaction
+        counts = _counts_of(transaction.span_id) if transaction is not None else QueryCounts()
+        if counts.has_room():
+            counts.detail_bytes += sum(len(str(value)) for value in source.items())
+            span.update_data(source)
     flow = current_flow()
     attributes = {
         "db.system": connection.dialect.name,

@@ -376,7 +376,9 @@ async def test_a_server_that_is_shutting_down_accepts_nobody(fresh_postgres: Pos
     try:
         with observed(engine) as service:
             fresh_postgres.process.process.terminate()
-            await asyncio.to_thread(fresh_postgres.process.wait_until, lambda: is_shutting_down(fresh_postgres))
+            await asyncio.to_thread(
+                fresh_postgres.process.wait_until, lambda: is_shutting_down(fresh_postgres)
+            )
             await service.get("/answer-503")
             assert service.recorded.only_event()["tags"]["db.failure"] == "not_accepting"
     finally:
