@@ -20,6 +20,11 @@ IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ \-\u00a0]?[A-Za-
 NUMBER: Final = re.compile(r"(?<![\w.])(?:[+(]{0,2}\d(?:[ \-.()/\u00a0\u2009\u202f\u2011\u2013_]{0,2}\d){6,26})(?![\w])")
 _SEPARATORS: Final = re.compile(r"[ \-.()/\u00a0\u2009\u202f\u2011\u2013_]+")
 _SSN: Final = re.compile(r"^(?!000|666)[0-8]\d\d([- ])(?!00)\d\d\1(?!0000)\d{4}$")
+_FRENCH_PHONE: Final = re.compile(r"^0\d([ .])\d\d\1\d\d\1\d\d\1\d\d$")
+_CPF: Final = re.compile(r"^\d{3}\.\d{3}\.\d{3}-\d\d$")
+_SIN: Final = re.compile(r"^\d{3}[- ]\d{3}[- ]\d{3}$")
+_AHV: Final = re.compile(r"^756\.\d{4}\.\d{4}\.\d\d$")
+_PERSONNUMMER: Final = re.compile(r"^(?:19|20)?\d\d[01]\d[0-3]\d[-+]\d{4}$")
 _US_PHONE: Final = re.compile(r"^(?:1[ .\-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .\-])[2-9]\d\d[ .\-]\d{4}$")
 _PHONE_WORDS: Final = frozenset(
     "phone telephone tel mobile cell mob call called calling sms texted text whatsapp fax dial ring handy móvil telefono teléfono msisdn kontakt contact reach reached"
@@ -69,7 +74,7 @@ def is_card(digits: str) -> bool:
         or (2200 <= four <= 2204 and size == 16)
         or (four in (6521, 6522, 8100) and size == 16)
     )
-    return known and has_luhn(digits) and len(set(digits)) > 2
+    return known and has_luhn(digits) and len(set(digits)) > 1
 
 
 def iban_end(text: str, start: int, end: int) -> int:
@@ -125,17 +130,21 @@ def _person_number(raw: str, digits: str, before: str) -> str | None:
         return "phone"
     if 7 <= size <= 15 and _is_called(before) and not _DATE.match(raw):
         return "phone"
-    if size in (10, 11) and raw[0] == "0" and re.match(r"^0\d([ .])\d\d\1\d\d\1\d\d\1\d\d$", raw):
+    if raw == digits:
+        return "national_id" if size == 15 and raw[0] in "12" and 97 - int(raw[:13]) % 97 == int(raw[13:]) and "00" < raw[3:5] <= "12" else None
+    if size == 15 and raw[0] in "12" and raw.replace(" ", "") == digits and 97 - int(digits[:13]) % 97 == int(digits[13:]):
+        return "national_id"
+    if size in (10, 11) and raw[0] == "0" and _FRENCH_PHONE.match(raw):
         return "phone"
     if raw.startswith("00") and 11 <= size <= 15 and raw != digits:
         return "phone"
-    if size == 11 and re.match(r"^\d{3}\.\d{3}\.\d{3}-\d\d$", raw) and _has_cpf(digits):
+    if size == 11 and _CPF.match(raw) and _has_cpf(digits):
         return "national_id"
-    if size == 9 and re.match(r"^\d{3}[- ]\d{3}[- ]\d{3}$", raw) and has_luhn(digits) and digits[0] not in "08":
+    if size == 9 and _SIN.match(raw) and has_luhn(digits) and digits[0] not in "08":
         return "national_id"
-    if size == 13 and re.match(r"^756\.\d{4}\.\d{4}\.\d\d$", raw):
+    if size == 13 and _AHV.match(raw):
         return "national_id"
-    if size in (10, 12) and re.match(r"^(?:19|20)?\d\d[01]\d[0-3]\d[-+]\d{4}$", raw) and has_luhn(digits[-10:]):
+    if size in (10, 12) and _PERSONNUMMER.match(raw) and has_luhn(digits[-10:]):
         return "national_id"
     return None
 
@@ -177,7 +186,7 @@ def find_numbers(text: str, people: bool = True, addresses: bool = True) -> list
         end = iban_end(text, match.start(), match.end())
         if end > 0:
             spans.append((match.start(), end, "iban"))
-    if addresses and "." in text:
+    if addresses and text.count(".") > 2:
         for match in IPV4.finditer(text):
             if is_public_ipv4(match.groups(), text, match.start()):
                 spans.append((match.start(), match.end(), "ip"))
