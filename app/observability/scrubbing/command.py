@@ -16,6 +16,7 @@ _CLIENT_FLAGS: Final = {
     "bcp": "-P", "7z": "-p", "unzip": "-P", "zip": "-P", "influx": "-p", "sqlplus": "-p", "smbclient": "-p", "xfreerdp": "/p:", "net": "/p:", "rabbitmqadmin": "-p",
     "mosquitto_pub": "-P", "mosquitto_sub": "-P", "impala-shell": "-p", "vncpasswd": "-p", "expect": "-p", "isql": "-P", "clickhouse-client": "-p", "psexec": "-p", "nmap": "-p_",
 }  # fmt: skip
+CLIENT_NAMES: Final = frozenset(_CLIENT_FLAGS)
 CLIENT: Final = re.compile(r"(?<![\w\-])(" + "|".join(map(re.escape, sorted(_CLIENT_FLAGS, key=len, reverse=True))) + r")(?:\.exe)?['\",]{0,2}\s([^\n|;]{1,400})")
 PASS_SOURCE: Final = re.compile(r"(?<![\w])pass:([^\s\"']{3,200})")
 HTPASSWD: Final = re.compile(r"\bhtpasswd\s(?:-\w*b\w*\s)(?:-\w+\s){0,4}(?:\S+\s){1,2}([^\s\"']{3,200})(?=\s|$|['\"])")

@@ -146,6 +146,8 @@ _INNOCENT_NAMES: Final = _set("""
     last:token special:token special:tokens max:tokens min:tokens token:ids session:local mobile:os mobile:web
     email:template web:token_type cookie:jar
 """)
+# Words that end a telling pair: "key", "number", "name", ...
+PAIR_ENDS: Final = frozenset(pair.rpartition(":")[2] for pair in _SECRET_PAIRS | _PERSONAL_PAIRS)
 _GLUE: Final = _set("the of de du la le del di der die das do da a an for in to x my our your user")
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -184,6 +186,7 @@ class KeyClassifier:
         self._extra = [tuple(words_of(phrase)) for phrase in extra]
         self._allow = {"".join(words_of(phrase)) for phrase in allow}
         self._cache: dict[str, KeyClass] = {}
+        self.custom_words = frozenset(word for phrase in self._extra for word in phrase)
 
     def classify(self, name: str) -> KeyClass:
         """Say what the name promises about its value."""

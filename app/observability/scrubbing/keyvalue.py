@@ -6,6 +6,7 @@ from separator to separator, reads the name backwards and the value forwards; li
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from .harmless import is_harmless, is_word, looks_opaque
@@ -14,7 +15,9 @@ from .spans import Classify, Span
 
 SEPARATOR: Final = re.compile("[=:\uff1a\uff1d]")
 # Rarer separators, looked for only where their first character stands.
-_RARE: Final = re.compile(r"""(?<=["'`]),|->|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&quot;),""")
+_RARE: Final = re.compile(r"""->|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&quot;),""")
+# A name and its value as two items of a list: `("password", "x")`.
+_QUOTED_NAME: Final = re.compile(r"""["'`]([\w.$\-]{1,64})\\{0,4}["'`]\s?,""")
 # Reads a name backwards: the text is reversed, so are the entities in here.
 _NAME: Final = re.compile(
     r"""[ \t]{0,12}(?:;touq&|[\"'`\\\])*]){0,10}([\w.$%\-]{1,64})(?:[ ]([\w\-]{1,20}))?(?:[ ]([\w\-]{1,20}))?""", re.VERBOSE
@@ -48,14 +51,15 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
     done = 0
     pending = KeyClass.NONE
     pending_end = -1
-    if not is_source and ("'," in text or '",' in text or "->" in text or "%" in text or "\\" in text or "`," in text):
-        matches = sorted((*SEPARATOR.finditer(text), *_RARE.finditer(text)), key=re.Match.start)
-    elif is_source and ("'," in text or '",' in text):
-        matches = sorted((*SEPARATOR.finditer(text), *_RARE.finditer(text)), key=re.Match.start)
-    else:
-        matches = list(SEPARATOR.finditer(text))
-    if not matches:
-        return spans
+    matches: Iterable[re.Match[str]] = SEPARATOR.finditer(text)
+    if "%" in text or "\\" in text or "->" in text or "&quot;" in text:
+        matches = sorted((*matches, *_RARE.finditer(text)), key=re.Match.start)
+    if "'," in text or '",' in text or "`," in text:
+        for item in _QUOTED_NAME.finditer(text):
+            kind = classify(item.group(1))
+            span = _read_value(text, item.end(), ",", kind, item.group(1), is_source) if kind else None
+            if span:
+                spans.append(span)
     reverse = text[::-1]
     for match in matches:
         at = match.start()
@@ -67,11 +71,11 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
         name = named.group(1)[::-1]
         end = match.end()
         kind = classify(name)
-        if text[at] == "," and (kind is KeyClass.NONE or reverse[named.end(1) : named.end(1) + 1] not in _QUOTE_CHARS):
+        if text[at] == "," and reverse[named.end(1) : named.end(1) + 1] not in _QUOTE_CHARS:
             continue
         if kind is KeyClass.NONE and not is_source:
             before = named.group(2)
-            if before and name.isalpha():
+            if before and name.lower() in _PHRASE_ENDS:
                 kind = _phrase_kind(name, before[::-1], (named.group(3) or "")[::-1], classify)
         if kind is KeyClass.NONE:
             low = name.lower()
@@ -116,6 +120,7 @@ _VALUE_WORDS: Final = frozenset("value is was are string text".split())
 _QUOTE_CHARS: Final = ("'", '"', "`", ";")
 _MIDDLE: Final = frozenset("of de security insurance secret access api license account".split())
 _NOUNS: Final = frozenset("key keys token id secret code number hash phrase cookie name address pin".split())
+_PHRASE_ENDS: Final = _VALUE_WORDS | _NOUNS | frozenset("birth date passe license licence answer ip addr identity account card plate".split())
 
 
 def _in_query(text: str, at: int) -> bool:

@@ -16,7 +16,7 @@ _NOT_MAIL_TLDS: Final = frozenset(
 def find_mails(text: str) -> list[Span]:
     """Spans of addresses; `user@host`, decorators, scopes of packages and file names are none."""
     if "@" not in text and not ("40" in text and ("%" in text or "\\" in text or "&#" in text)):
-        if "&" not in text and "at]" not in text and "at)" not in text and "at}" not in text and "AT" not in text:
+        if "&#" not in text and "&comm" not in text and "at]" not in text and "at)" not in text and "at}" not in text and "AT" not in text:
             return []
     spans: list[Span] = []
     reverse = ""

@@ -27,22 +27,20 @@ STREET_WORDS: Final = re.compile(r"[Ss]tr|Ave|Road|Rd|Lane|Ln|Drive|Dr|Blvd|[Bb]
 _DNI_LETTERS: Final = "TRWAGMYFPDXBNJZSQVHLCKE"
 NATIONAL: Final = re.compile(
     r"(?<![\w\-])(?:(?P<dni>[XYZ]?\d{7,8}-?[A-Z])|(?P<fiscale>[A-Z]{6}\d\d[A-EHLMPRST]\d\d[A-Z]\d{3}[A-Z])|(?P<curp>[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z\d]\d)"
-    r"|(?P<nino>[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?: \d\d){3} [A-D])|(?P<nir>[12] ?\d\d ?(?:0[1-9]|1[0-2]) ?(?:\d\d|2[AB]) ?\d{3} ?\d{3} ?\d\d))(?![\w\-])"
+    r"|(?P<nino>[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?: \d\d){3} [A-D])|(?P<nir>[12] ?\d\d ?(?:0[1-9]|1[0-2]) ?2[AB] ?\d{3} ?\d{3} ?\d\d))(?![\w\-])"
 )
 
 
-_SIX_DIGITS: Final = re.compile(r"\d\D?\d\D?\d\D?\d\D?\d\D?\d")
+_DIGIT_LETTER: Final = re.compile(r"\d[- ]?[A-Z]")
 _HOUSE: Final = re.compile(r"\d(?:(?<=[a-zß.é,] \d)|[A-Za-z]?,? (?:[A-Z]|rue|ave|bou|che|imp|all|qua|cou|rou|bis|ter))")
 
 
 def find_person(text: str) -> list[Span]:
     """Spans of postal addresses and of national ids with a check character."""
     spans: list[Span] = []
-    if _SIX_DIGITS.search(text):
+    if _DIGIT_LETTER.search(text):
         for match in NATIONAL.finditer(text):
             if match.lastgroup == "dni" and not _is_dni(match.group()):
-                continue
-            if match.lastgroup == "nir" and not _is_nir(match.group()):
                 continue
             spans.append(Span(match.start(), match.end(), "national_id"))
     if _HOUSE.search(text) and STREET_WORDS.search(text):
@@ -56,8 +54,3 @@ def _is_dni(value: str) -> bool:
     first = value[0]
     digits = value[:-1] if first.isdigit() else str("XYZ".index(first)) + value[1:-1]
     return len(digits) == 8 and _DNI_LETTERS[int(digits) % 23] == value[-1]
-
-
-def _is_nir(value: str) -> bool:
-    digits = value.replace(" ", "").replace("2A", "19").replace("2B", "18")
-    return len(digits) == 15 and 97 - int(digits[:13]) % 97 == int(digits[13:])

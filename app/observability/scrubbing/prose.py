@@ -98,6 +98,7 @@ _NUMBER_HEADS: Final = _words("""
 _PLAIN_NUMBER_HEADS: Final = _words("number no nr num nummer")
 _BIRTH_HEADS: Final = _words("born birth birthday birthdate dob geboren geb geburtsdatum née né naissance nacido nacida nacimiento")
 _NAME_HEADS: Final = _words("name names surname")
+HEAD_WORDS: Final = _SECRET_HEADS | _KEY_HEADS | _CODE_HEADS | _PLAIN_CODE_HEADS | _NUMBER_HEADS | _PLAIN_NUMBER_HEADS | _BIRTH_HEADS | _NAME_HEADS
 _HEADS: Final = {
     **dict.fromkeys(_SECRET_HEADS, "s"),
     **dict.fromkeys(_KEY_HEADS, "k"),

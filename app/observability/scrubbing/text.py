@@ -20,6 +20,7 @@ from .markup import find_markup
 from .marker import FILTERED, TRUNCATED
 from .numbers import find_numbers, is_dense
 from .person import find_person
+from .plain import PlainWords, Verdict
 from .prose import find_prose
 from .spans import Span, cut
 from .tokens import RUN, find_tokens
@@ -74,6 +75,7 @@ class TextScrubber:
     def __init__(self, keys: KeyClassifier, patterns: Iterable[re.Pattern[str]] = ()) -> None:
         self._classify = keys.classify
         self._patterns = tuple(patterns)
+        self._plain = PlainWords(keys)
 
     def scrub(self, text: str, mode: Mode, hits: list[str], taints: dict[str, None] | None = None) -> str:
         """Return the text without anything sensitive.
@@ -87,6 +89,12 @@ class TextScrubber:
         tail = ""
         if len(text) > MAX_STRING_CHARS:
             text, tail = text[:MAX_STRING_CHARS].removesuffix(TRUNCATED), TRUNCATED
+        if not self._patterns and mode is not Mode.SQL:
+            verdict = self._plain.judge(text)
+            if verdict is Verdict.PLAIN or (
+                verdict is Verdict.NAMED and not find_pairs(text, self._classify) and not find_prose(text, text, True)
+            ):
+                return text + tail if tail else text
         for _ in range(_MAX_ROUNDS):
             out = self._once(text, mode, hits, taints)
             if out is text or out == text:
@@ -154,7 +162,7 @@ class TextScrubber:
                 spans = self._spans(plain, mode)
                 if spans:
                     return self._once(plain, mode, hits, taints)
-        if len(text) < 16 or not _LONG.search(text):
+        if len(text) < 16 or not (RUN.search(text) or "==" in text or "+" in text) or not _LONG.search(text):
             return text
         spans = []
         for pattern, decode in ((BASE64, decode_base64), (HEX, decode_hex)):

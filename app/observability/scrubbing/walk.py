@@ -60,6 +60,7 @@ _NAME_KEYS: Final = (
 _VALUE_KEYS: Final = frozenset("value val v input input_value content data text old new old_value new_value default current".split())
 _COLUMN_KEYS: Final = frozenset("names name columns column keys key fields field header headers cols attributes params labels parameters arg_names argnames".split())
 _QUOTES: Final = re.compile(r"^[bBuUrR]{0,2}([\"'])(.*)\1$", re.DOTALL)
+_MAX_PLAIN_NUMBER: Final = 10**12
 _LEAF_ERRORS: Final = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, AttributeError)
 _Memo = dict[str, str | tuple[str, tuple[str, ...]]]
 
@@ -105,12 +106,12 @@ class Walk:
         if value is None or plain is bool:
             return value
         if plain is int or plain is float:
-            return self._number(value, kind)
+            return self._number(value, kind) if kind or value > _MAX_PLAIN_NUMBER else value
         if self._nodes > MAX_NODES or len(self._path) > MAX_DEPTH:
             return self._remove("budget")
-        if isinstance(value, Mapping):
+        if plain is dict or isinstance(value, Mapping):
             return self._dict(value, kind)
-        if isinstance(value, list | tuple | set | frozenset):
+        if plain is list or isinstance(value, list | tuple | set | frozenset):
             return self._list(value if isinstance(value, list | tuple) else list(value), mode, kind)
         if isinstance(value, bytes | bytearray | memoryview):
             return self._value(bytes(value).decode("utf-8", "replace"), mode, kind)
@@ -216,7 +217,7 @@ class Walk:
     def _dict(self, value: Mapping[Any, Any], kind: KeyClass) -> dict[str, Any]:
         out: dict[str, Any] = {}
         siblings = KeyClass.NONE if _VALUE_KEYS.isdisjoint(value) else self._sibling_kind(value)
-        columns = self._columns(value)
+        columns = [] if _COLUMN_KEYS.isdisjoint(value) else self._columns(value)
         infos = self._scan.keys
         memos = self._memos
         path = self._path
@@ -250,6 +251,9 @@ class Walk:
                         known = memo[item] = item
                     out[name] = known if type(known) is str else self._string(item, mode)
                     continue
+                if item is None or item is True or item is False:
+                    out[name] = item
+                    continue
                 if columns and isinstance(item, list | tuple):
                     out[name] = self._row(item, columns, mode)
                     continue
@@ -270,8 +274,6 @@ class Walk:
 
     def _columns(self, value: Mapping[Any, Any]) -> list[KeyClass]:
         """The kinds of a list of names beside which lists of their values stand."""
-        if _COLUMN_KEYS.isdisjoint(value):
-            return []
         for key in _COLUMN_KEYS.intersection(value):
             item = value[key]
             if isinstance(item, list | tuple) and item and all(isinstance(name, str) for name in item):

@@ -1,0 +1,70 @@
+"""The cheap way out for most strings: plain words and plain numbers that no rule can touch.
+
+A text passes if it is made of lower-case words, digits and common punctuation, if its digits stand in lone numbers, and
+if every word in it is known to mean nothing to any rule. The words are learnt from texts that passed; they are single
+lower-case words, never values that were removed.
+"""
+
+import re
+from enum import IntEnum
+from typing import Final
+
+from .command import CLIENT_NAMES
+from .keys import PAIR_ENDS, KeyClass, KeyClassifier
+from .prose import HEAD_WORDS
+
+_MAX_WORDS: Final = 20_000
+_MAX_WORD_CHARS: Final = 30
+_match_letters: Final = re.compile(r"[a-z0-9 _=.,:;()/?&'\"\-\[\]{}\n]*").fullmatch
+# Digits that are more than a lone number, options of a command, a password in a URL, an address, an indented value.
+_find_shape: Final = re.compile(
+    r"\d(?:[ \-./()_:]{1,2}\d|[a-z]|\d{12})|:[0-9a-f]{0,4}:|(?:^|[ '\"\n(\[])-|://[^/ ]*:|[(\[{]at[)\]}]|:[ \-]*\n"
+).search
+_find_mixed: Final = re.compile(r"[a-z_\-]\d").search
+_SPACES: Final = {ord(char): " " for char in "0123456789 _=.,:;()/?&'\"-[]{}\n"}
+_TELLING: Final = frozenset(
+    """
+    invalid could nonnumeric bad failed failure missing long header time input value unknown denied unsupported parse unexpected unrecognized adapters codec does encode
+    valid list values params parameters args row rows select insert update delete merge create alter call exec execute replace copy set grant statement query argument
+    detail contains entry bearer basic digest key keys code sig ticket k t h hash state assertion invite tax national steuer insurance health identity
+    reset verify confirm magic activate invitation unsubscribe hook curl wget user u p a w pass env arg auth login hello requirepass masterauth call tel sms phone
+    address rue avenue boulevard chemin impasse calle plaza via piazza corso rua street road
+    """.split()
+)
+
+
+class Verdict(IntEnum):
+    """What a text needs: nothing, a look at its names and values, or every rule."""
+
+    PLAIN = 0
+    NAMED = 1
+    UNKNOWN = 2
+
+
+class PlainWords:
+    """Tell plain texts from those that need a look. Thread-safe: a set of words that only grows, up to a bound."""
+
+    def __init__(self, keys: KeyClassifier) -> None:
+        self._classify = keys.classify
+        self._known: set[str] = set()
+        self._weak: set[str] = set()
+        self._telling = (_TELLING | HEAD_WORDS | PAIR_ENDS | CLIENT_NAMES | keys.custom_words) - {"id", "session", "data"}
+
+    def judge(self, text: str) -> Verdict:
+        """Say whether any rule can have an interest in the text."""
+        if not _match_letters(text) or _find_shape(text):
+            return Verdict.UNKNOWN
+        words = set(text.translate(_SPACES).split())
+        if words <= self._known:
+            return Verdict.PLAIN
+        new = words - self._known
+        weak = {word for word in new if word in self._weak or self._classify(word) is KeyClass.WEAK}
+        if not weak.isdisjoint(self._telling):
+            return Verdict.UNKNOWN
+        new -= weak
+        if any(word in self._telling or len(word) > _MAX_WORD_CHARS or self._classify(word) is not KeyClass.NONE for word in new):
+            return Verdict.UNKNOWN
+        if len(self._known) < _MAX_WORDS:
+            self._known |= new
+            self._weak |= weak
+        return Verdict.NAMED if weak and _find_mixed(text) else Verdict.PLAIN
