@@ -61,7 +61,7 @@ def send_test(settings: ObservabilitySettings, ops: OpsSettings, *, wait_s: floa
             error_id, trace_id = _capture()
             handle.flush(wait_s)
             return [
-                _error(handle, error_id),
+                _error(handle, ops, error_id),
                 _counted(handle, "transaction", trace_id, _trace_link(settings, ops, trace_id)),
                 _counted(handle, "log", None, _explore_link(settings, ops, "logs")),
                 _counted(handle, "metric", None, _explore_link(settings, ops, "metrics")),
@@ -87,7 +87,7 @@ def _capture() -> tuple[str | None, str | None]:
         return error_id, trace_id
 
 
-def _error(handle: Observability, event_id: str | None) -> Sent:
+def _error(handle: Observability, ops: OpsSettings, event_id: str | None) -> Sent:
     if event_id is None:
         return Sent("error", False, "a hook dropped it; see the counters at /observability")
     ask = getattr(handle.transport, "outcome", None)
@@ -97,7 +97,10 @@ def _error(handle: Observability, event_id: str | None) -> Sent:
         outcome = None
     if outcome is None:
         return Sent("error", None, "no answer in time", event_id)
-    return Sent("error", outcome.accepted, outcome.reason, event_id, issue_url(handle.settings, event_id))
+    link = issue_url(handle.settings, event_id)
+    if link is None and ops.org:
+        link = f"{ops.api_url(handle.settings.dsn)}/organizations/{quote(ops.org)}/issues/?query={event_id}"
+    return Sent("error", outcome.accepted, outcome.reason, event_id, link)
 
 
 def _counted(handle: Observability, kind: str, found_by: str | None, link: str | None) -> Sent:

@@ -1,0 +1,203 @@
+"""The command line itself: exit codes, JSON, help, and never a secret."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.fake_sentry_api import ORG, PROJECT, PUBLIC_KEY, USER_TOKEN, FakeSentryApi
+from tests.support.ops_command import Ran, ops_command
+
+ROOT = Path(__file__).parents[3]
+FILE = str(ROOT / "sentry" / "alerts.toml")
+
+
+@pytest.fixture
+def sentry() -> Iterator[FakeSentryApi]:
+    with FakeSentryApi(page_size=50) as fake:
+        yield fake
+
+
+def alerts(sentry: FakeSentryApi, command: str, *options: str, **environ: str) -> Ran:
+    token = {
+        "SENTRY_ORG": ORG,
+        "SENTRY_PROJECT": PROJECT,
+        "SENTRY_AUTH_TOKEN": USER_TOKEN,
+        "SENTRY_DSN": sentry.dsn,
+    }
+    return ops_command("alerts", command, "--file", FILE, *options, **{**token, **environ})
+
+
+def test_plan_apply_and_plan_again(sentry: FakeSentryApi) -> None:
+    plan = alerts(sentry, "plan")
+    assert plan.code == 1
+    assert "+ monitor error rate over 1 %" in plan.text
+    assert "~ ownership rules and assignment" in plan.text
+    done = alerts(sentry, "apply")
+    assert (done.code, "Sentry matches the file now." in done.text) == (0, True)
+    assert (alerts(sentry, "plan").code, alerts(sentry, "apply").code) == (0, 0)
+    assert "Nothing to do" in alerts(sentry, "apply").text
+
+
+def test_json_of_plan_and_apply(sentry: FakeSentryApi) -> None:
+    plan = alerts(sentry, "plan", "--json").json
+    assert plan["in_sync"] is False
+    assert {"action": "create", "kind": "alert", "name": "slow"}.items() <= plan["changes"][
+        -5
+    ].items() or any(change["name"] == "slow" for change in plan["changes"])
+    done = alerts(sentry, "apply", "--json").json
+    assert (done["in_sync"], done["left"], {result["error"] for result in done["done"]}) == (True, [], {None})
+    assert alerts(sentry, "plan", "--json").json == {"in_sync": True, "changes": [], "notes": []}
+
+
+def test_apply_ends_with_1_and_says_what_failed(sentry: FakeSentryApi) -> None:
+    sentry.fail("POST", "/workflows/", 500)
+    done = alerts(sentry, "apply")
+    assert done.code == 1
+    assert "fault of its own" in done.text
+    assert alerts(sentry, "apply").code == 0
+
+
+def test_apply_notices_what_sentry_did_not_keep(sentry: FakeSentryApi) -> None:
+    alerts(sentry, "apply")
+    next(iter(sentry.workflows.values()))["config"] = {"frequency": 7}
+    sentry.fail("PUT", "/workflows/", 200, body="{}")
+    done = alerts(sentry, "apply")
+    assert done.code == 1
+    assert "1 differences are left" in done.text
+
+
+def test_validate_needs_no_token_and_lists_what_alerts_mean() -> None:
+    done = ops_command("alerts", "validate", "--file", FILE)
+    assert done.code == 0
+    assert "Paying users are hit." in done.text
+    assert ops_command("alerts", "validate", "--file", FILE, "--json").json["faults"] == []
+
+
+def test_validate_ends_with_1_on_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.toml"
+    path.write_text('prefix = "x"\n')
+    done = ops_command("alerts", "validate", "--file", str(path))
+    assert done.code == 1
+    assert "environment" in done.text
+
+
+def test_validate_reads_the_ownership_rules_too(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.toml"
+    path.write_text('prefix = "svc"\nenvironment = "*"\nnotify = "owners"\n[ownership]\nassign = "owner"\n')
+    assert "ownership.txt" in ops_command("alerts", "validate", "--file", str(path)).text
+    (tmp_path / "ownership.txt").write_text("path:src/* bob\n")
+    done = ops_command("alerts", "validate", "--file", str(path))
+    assert (done.code, "bob is neither" in done.text) == (1, True)
+    (tmp_path / "ownership.txt").write_text("path:src/* #team\n")
+    assert ops_command("alerts", "validate", "--file", str(path)).code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("alerts", "plan"),
+        ("nonsense",),
+        ("alerts", "plan", "--nonsense"),
+        ("railway", "migrate", "--lang", "go"),
+    ],
+)
+def test_wrong_use_ends_with_2(arguments: tuple[str, ...]) -> None:
+    assert ops_command(*arguments, *(("--file", FILE) if arguments == ("alerts", "plan") else ())).code == 2
+
+
+@pytest.mark.parametrize(
+    ("environ", "code", "expected"),
+    [
+        ({"SENTRY_ORG": ""}, 2, "SENTRY_ORG must be set"),
+        ({"SENTRY_URL": "http://sentry.example.com"}, 2, "https://"),
+        ({"SENTRY_URL": "sentry.io"}, 2, "SENTRY_URL must be an address"),
+        ({"SENTRY_PROJECT": "other"}, 1, "Check SENTRY_ORG=acme and SENTRY_PROJECT=other"),
+        ({"SENTRY_AUTH_TOKEN": "wrong" + "-" + "token"}, 1, "mistyped, expired or revoked"),
+    ],
+)
+def test_wrong_variables_are_named(
+    sentry: FakeSentryApi, environ: dict[str, str], code: int, expected: str
+) -> None:
+    done = alerts(sentry, "plan", **environ)
+    assert (done.code, expected in done.text) == (code, True), done.text
+    assert "error" in alerts(sentry, "plan", "--json", **environ).json
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("alerts",), ("railway",), ("check",), ("send-test",), ("release",)]
+)
+def test_help_explains_each_command(arguments: tuple[str, ...]) -> None:
+    done = ops_command(*arguments, "--help")
+    assert done.code == 0
+    assert "Usage" in done.text
+
+
+def in_a_process(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app.observability", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def test_the_module_starts_as_a_program_without_colours_in_a_pipe(sentry: FakeSentryApi) -> None:
+    done = in_a_process(
+        "alerts",
+        "plan",
+        SENTRY_ORG=ORG,
+        SENTRY_PROJECT=PROJECT,
+        SENTRY_AUTH_TOKEN=USER_TOKEN,
+        SENTRY_URL=sentry.url,
+    )
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout + done.stderr
+    assert USER_TOKEN not in done.stdout + done.stderr
+
+
+def test_send_test_sends_one_of_each_and_links_it(sentry: FakeSentryApi, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    done = in_a_process(
+        "send-test",
+        SENTRY_DSN=sentry.dsn,
+        SENTRY_ORG=ORG,
+        SENTRY_ENVIRONMENT="staging",
+        SENTRY_SPOOL_DIR=str(spool),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for kind in ("error", "transaction", "log", "metric"):
+        line = next(line for line in done.stdout.splitlines() if line.startswith(kind))
+        assert "accepted" in line
+        assert f"{sentry.url}/organizations/{ORG}/" in line
+    sent = b"\n".join(sentry.envelopes)
+    for item in (b'"type":"event"', b'"type":"transaction"', b'"type":"log"', b'"type":"trace_metric"'):
+        assert item in sent
+    assert "-".join(("made", "up", "for", "this", "test")).encode() not in sent
+    assert b'"environment":"staging"' in sent
+    assert not spool.exists()
+    assert PUBLIC_KEY not in done.stdout
+
+
+def test_send_test_says_what_sentry_refused(sentry: FakeSentryApi) -> None:
+    sentry.envelope_status = 403
+    done = in_a_process("send-test", "--wait", "3", SENTRY_DSN=sentry.dsn)
+    assert done.returncode == 1
+    assert "accepted" not in done.stdout
+
+
+def test_send_test_without_a_dsn_is_wrong_use() -> None:
+    done = in_a_process("send-test")
+    assert (done.returncode, "SENTRY_DSN must be set" in done.stderr) == (2, True)
+
+
+def test_migrate_prints_what_ships() -> None:
+    for language in ("ts", "py"):
+        done = ops_command("railway", "migrate", "--lang", language, "--file", str(ROOT / "railway.json"))
+        assert done.text == (ROOT / "deploy" / f"railway.{language}").read_text(encoding="utf-8")
