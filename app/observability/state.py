@@ -43,7 +43,8 @@ class Flow:
     """State of one HTTP request or of one WebSocket connection and its current message.
 
     `serial` changes with each message: an exception object that an application raises again in a later request
-    (module-level instances exist) is a new failure.
+    (module-level instances exist) is a new failure. `family` ties the flow of a `message_transaction()` to its
+    connection, where its exception may arrive later.
     """
 
     asgi: AsgiScope
@@ -62,6 +63,7 @@ class Flow:
     loop: asyncio.AbstractEventLoop | None = None
     connection_isolation: Scope | None = None
     connection: "Flow | None" = None
+    family: int = 0
     removed: tuple[object, ...] = ()
     query_counts: dict[str, int] | None = None
     database_failures: list[tuple[BaseException, TracebackType | None]] | None = None
@@ -132,8 +134,11 @@ def event_that_saw(error: BaseException) -> str | None:
     flow = _flow.get()
     for link in chain_of(error):
         mark = link.__dict__.get(_SEEN)
-        if mark is not None and (flow is None or mark[0] == flow.serial or mark[0] == 0):
-            return str(mark[1])
+        if mark is None:
+            continue
+        serial, event_id, family = mark
+        if flow is None or serial in (0, flow.serial) or (family and family == flow.family):
+            return str(event_id)
     return None
 
 
@@ -141,5 +146,6 @@ def mark_seen(error: BaseException, event_id: str) -> None:
     """Remember on the exception objects themselves which event reported them."""
     flow = _flow.get()
     serial = flow.serial if flow else 0
+    family = flow.family if flow and flow.connection else 0
     for link in chain_of(error):
-        link.__dict__[_SEEN] = (serial, event_id)
+        link.__dict__[_SEEN] = (serial, event_id, family)

@@ -222,6 +222,7 @@ class WebSocketInstrumentation:
             current=previous[1].fork(),
             loop=asyncio.get_running_loop(),
         )
+        flow.family = flow.serial
         outer_flow = enter_flow(flow)
         Scope.set_isolation_scope(flow.isolation)
         Scope.set_current_scope(flow.current)
@@ -339,6 +340,7 @@ def message_transaction(name: str | None = None) -> Iterator[Transaction | None]
         inner=parent.inner,
         connection_isolation=parent.connection_isolation,
         connection=parent,
+        family=parent.family,
         route=parent.template(),
         user=parent.user,
         loop=parent.loop,
