@@ -256,7 +256,7 @@ class Simulation:
         sampled = max(0, min(requests, round(self.draw.gauss(expected, math.sqrt(expected))))) if rate else 0
         for _ in range(sampled):
             spans = self.draw.randint(1, 2 * SPANS_A_TRACE - 1)
-            if replica.budget.spend_spans(spans, now):
+            if replica.budget.spend_spans(spans, now=now):
                 self.outcome.traces += 1
                 self.outcome.spans += spans
                 self.outcome.spans_by_day[int((now - START - 1.0) // DAY_S)] += spans

@@ -168,12 +168,15 @@ class Budget:
         with self._lock:
             return self._stock.span_rate(set_rate, now)
 
-    def spend_spans(self, count: int, now: float | None = None) -> bool:
-        """Pay for a transaction of `count` spans, itself included; False if it must not be sent."""
+    def spend_spans(self, count: int, *, rate: float | None = None, now: float | None = None) -> bool:
+        """Pay for a transaction of `count` spans, itself included; False if it must not be sent.
+
+        `rate` is what it was sampled at, 1 for one that was not left to chance; by default the last `span_rate`.
+        """
         now = self._clock() if now is None else now
         with self._lock:
             self.is_dirty = True
-            return self._stock.pay_spans(count, now)
+            return self._stock.pay_spans(count, rate, now)
 
     # the month
 

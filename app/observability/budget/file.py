@@ -51,6 +51,7 @@ class BudgetFile:
         self._content: dict[str, Any] = {}
         """The last content, to go on with if the disk fails."""
         self._adopted: set[str] = set()
+        """Whose counts we took over, but could not strike out of the file yet."""
         self._has_warned = False
         self._is_closed = False
 
@@ -78,6 +79,7 @@ class BudgetFile:
         with self._lock:
             found: list[Tally] = []
             if (tallies or self._has_warned) and not self._is_closed:
+                self._settle()
                 self._settle(closing=True)
                 found = self._budget.final_tallies(self._clock())
             self._settle(leaving=True)
@@ -97,6 +99,7 @@ class BudgetFile:
                 self._content = self._change_readable(content, leaving=leaving, closing=closing)
                 has_changed = True
                 self._document.write(self._content)
+                self._adopted.clear()
                 if leaving and self._saved is not None:
                     self._budget.forget(self._saved)
         except BlockingIOError:

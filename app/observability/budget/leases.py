@@ -112,7 +112,7 @@ class SharedLeases:
         the lease in hand pays for.
         """
         found: list[Tally] = []
-        if tallies and await self.settle(closing=True):
+        if tallies and await self.settle() and await self.settle(closing=True):
             found = self._budget.final_tallies(self._clock())
         if not await self.settle(leaving=True) and not self._is_closed:
             found += self._budget.final_tallies(self._clock())
@@ -167,7 +167,8 @@ class SharedLeases:
             budget.learn(await tables.reports_since(connection, self._stamp))
             ledger = self._load(content, now)
             grant = ledger.settle(budget.request(leaving=leaving, closing=closing), now)
-            orphans = await tables.take_counts(connection, ledger, self._holder)
+            # Taken over after the commit, so by nobody who saves its own counts for the last time.
+            orphans = [] if leaving else await tables.take_counts(connection, ledger, self._holder)
             reports = budget.reports()
             await tables.write_reports(connection, reports, stamp)
             is_saving = leaving or now - self._saved_at >= SAVE_EVERY_S

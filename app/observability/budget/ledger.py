@@ -71,9 +71,9 @@ class Month:
         end = datetime(day.year + day.month // 12, day.month % 12 + 1, 1, tzinfo=UTC)
         return cls(f"{day.year:04}-{day.month:02}", start.timestamp(), end.timestamp())
 
-    def elapsed(self, now: float) -> float:
-        """Return the part of the month that is over, in [0, 1]."""
-        return min(max((now - self.start) / (self.end - self.start), 0.0), 1.0)
+    def released(self, now: float) -> float:
+        """Return the part of a month's budget that may be spent by now, in [0, 1]: all of it on the last day."""
+        return min(max((now - self.start) / (self.end - self.start - DAY_S), 0.0), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +319,7 @@ class Ledger:
         if burst is None:
             return self.left(pool)
         start = min(whole, max(1, math.ceil(whole * burst)))
-        released = start + math.floor((whole - start) * self.month.elapsed(now))
+        released = start + math.floor((whole - start) * self.month.released(now))
         return self.left(pool) - (whole - released)
 
     def _alarms(self) -> tuple[Alarm, ...]:

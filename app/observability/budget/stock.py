@@ -11,6 +11,7 @@ from .forecast import span_cap
 from .ledger import ERROR_POOLS, Alarm, Grant, Ledger, Limits, Pool, Request, Units, no_units
 
 RETRY_S = 1.0
+MIN_RATE = 1e-5
 
 
 class Stock:
@@ -31,7 +32,7 @@ class Stock:
         self._ahead = {pool: limits.block(pool) for pool in Pool}
         self._owed_spans = 0
         self._told_demand = 0.0
-        self._retry_at = now
+        self._retry_at = dict.fromkeys(Pool, now)
         self._cap = 1.0
         self._cap_until = now
 
@@ -55,18 +56,23 @@ class Stock:
         return True
 
     def take(self, pool: Pool, now: float, keep: int = 0) -> bool:
-        """Pay one unit, filling up first if need be: at once for new kinds, else at most once a second."""
+        """Pay one unit, filling up first if need be; after it was in vain, not again for a second."""
         if self.spend(pool, keep=keep):
             return True
-        if self.ledger is None or (pool is not Pool.NEW and self._retry_at - RETRY_S <= now < self._retry_at):
+        if self.ledger is None or self._retry_at[pool] - RETRY_S <= now < self._retry_at[pool]:
             return False
         self.refill(now)
-        return self.spend(pool, keep=keep)
+        if self.spend(pool, keep=keep):
+            return True
+        self._retry_at[pool] = now + RETRY_S
+        return False
 
-    def pay_spans(self, count: int, now: float) -> bool:
+    def pay_spans(self, count: int, rate: float | None, now: float) -> bool:
         """Pay for spans, or note how many were missing."""
-        if self.rate > 0.0:
-            self.demand.add(count, min(self.rate, 1.0), now)
+        rate = self.rate if rate is None else rate
+        if rate > 0.0:
+            # Spans that were not drawn by our rate must not make it fall without end.
+            self.demand.add(count, min(max(rate, MIN_RATE), 1.0), now)
         if not self.limits.spans:
             self._spent[Pool.SPANS] += count
             return True
@@ -115,7 +121,6 @@ class Stock:
     def refill(self, now: float, owed: Mapping[Pool, int] | None = None) -> None:
         """Settle with our own ledger; with a store this is done in the background."""
         if self.ledger is not None:
-            self._retry_at = now + RETRY_S
             self.accept(self.ledger.settle(self.request(now, owed or {}), now))
 
     def add(self, units: Mapping[Pool, int]) -> None:
