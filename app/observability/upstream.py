@@ -14,6 +14,7 @@ import sentry_sdk
 from sentry_sdk.integrations import Integration
 from sentry_sdk.tracing import Span
 
+from .state import current_flow
 from .tracing import current_span
 from .types import Event, Hint
 from .upstreamfailures import STABLE, UpstreamFailure, classify, failed_call, failure_of_status, host_of
@@ -22,8 +23,7 @@ ORIGIN = "auto.http.httpx"
 CONTEXT = "upstream"
 MAX_HOSTS = 100
 OTHER_HOSTS = "other"
-TRACE_HEADERS = ("sentry-trace", "baggage")
-_SENT_TRACE = "sentry_trace"
+_CALL = "sentry_call"
 """Key among a request's extensions; httpx hands them on to the request that follows a redirect."""
 
 Send = TypeVar("Send", bound=Callable[..., Any])
@@ -104,11 +104,12 @@ def _wrap_async_send(send: Send) -> Send:
 class Call:
     """One call while it lasts, redirects included."""
 
-    __slots__ = ("host", "integration", "method", "span", "started_s")
+    __slots__ = ("carries_trace", "host", "integration", "method", "span", "started_s")
 
     def __init__(self, integration: HttpxIntegration, request: Any) -> None:
         url = request.url
         self.integration = integration
+        self.carries_trace = False
         self.host: str = host_of(url)
         self.method: str = request.method
         parent = current_span()
@@ -121,7 +122,7 @@ class Call:
             if url.port is not None:
                 self.span.set_data("server.port", url.port)
         if integration.trace_targets:
-            request.extensions = {**request.extensions, _SENT_TRACE: self.span}
+            request.extensions = {**request.extensions, _CALL: self}
         self.started_s = time.perf_counter()
 
     def end(self, status: int | None, error: BaseException | None) -> None:
@@ -153,12 +154,10 @@ class Call:
         if failure is not None:
             crumb["level"] = "warning"
             data["failure"] = outcome
-            scope.set_context(CONTEXT, {"host": self.host, "method": self.method, **_known(status, outcome)})
+            if current_flow() is not None:  # elsewhere the scope is shared with whatever comes later
+                call = {"host": self.host, "method": self.method, "failure": outcome}
+                scope.set_context(CONTEXT, call if status is None else {**call, "status_code": status})
         scope.add_breadcrumb(crumb)
-
-
-def _known(status: int | None, failure: str) -> dict[str, Any]:
-    return {"failure": failure} if status is None else {"failure": failure, "status_code": status}
 
 
 def _guard(client: Any, hook: Callable[[Any], Any]) -> None:
@@ -169,22 +168,27 @@ def _guard(client: Any, hook: Callable[[Any], Any]) -> None:
 
 
 def _add_trace(request: Any) -> None:
-    """Request hook: trace headers for hosts on the list; takes them off a redirect that leaves the list."""
-    integration = sentry_sdk.get_client().get_integration(HttpxIntegration)
-    if integration is None or _SENT_TRACE not in request.extensions:
+    """Request hook: trace headers for hosts on the list; takes them off a redirect that leaves the list.
+
+    Headers that the application wrote itself stay.
+    """
+    call = request.extensions.get(_CALL)
+    if not isinstance(call, Call):
         return
-    own = _without_ours(request.headers.get("baggage", ""))
-    for name in TRACE_HEADERS:
-        request.headers.pop(name, None)
-    items = [own] if own else []
-    if request.url.host.lower() in integration.trace_targets:
-        for name, value in _trace_headers(request.extensions[_SENT_TRACE]):
+    is_target = request.url.host.lower() in call.integration.trace_targets
+    if not is_target and not call.carries_trace:
+        return
+    request.headers.pop("sentry-trace", None)
+    baggage = _without_ours(request.headers.pop("baggage", ""))
+    if is_target:
+        call.carries_trace = True
+        for name, value in _trace_headers(call.span):
             if name == "baggage":
-                items.append(value)
+                baggage.append(value)
             else:
                 request.headers[name] = value
-    if items:
-        request.headers["baggage"] = ",".join(items)
+    if baggage:
+        request.headers["baggage"] = ",".join(baggage)
 
 
 async def _add_trace_async(request: Any) -> None:
@@ -198,10 +202,10 @@ def _trace_headers(span: Span | None) -> Iterator[tuple[str, str]]:
         yield from span.iter_headers()
 
 
-def _without_ours(baggage: str) -> str:
+def _without_ours(baggage: str) -> list[str]:
     """The items that the application itself wrote into the header."""
     items = (item.strip() for item in baggage.split(","))
-    return ",".join(item for item in items if item and not item.startswith("sentry-"))
+    return [item for item in items if item and not item.startswith("sentry-")]
 
 
 def tag_upstream_failure(event: Event, hint: Hint) -> Event:

@@ -10,7 +10,7 @@ import ssl
 from enum import StrEnum
 from typing import Any
 
-from .state import chain_of
+from .state import MAX_CHAIN, chain_of
 
 
 class UpstreamFailure(StrEnum):
@@ -49,6 +49,7 @@ _BY_NAME = {
     "TooManyRedirects": UpstreamFailure.REDIRECTS,
     "DecodingError": UpstreamFailure.DECODING,
 }
+_HUNG_UP_TEXTS = ("disconnected", "peer closed connection")
 _REFUSED_TEXT = f"[Errno {errno.ECONNREFUSED}]"
 
 
@@ -77,6 +78,8 @@ def classify(error: BaseException) -> UpstreamFailure | None:
         return failure_of_status(getattr(response, "status_code", None))
     if "ConnectError" in names:
         return _why_not_connected(error)
+    if "RemoteProtocolError" in names and any(text in str(error) for text in _HUNG_UP_TEXTS):
+        return UpstreamFailure.DISCONNECTED
     for name in names:
         found = _BY_NAME.get(name)
         if found is not None:
@@ -85,7 +88,7 @@ def classify(error: BaseException) -> UpstreamFailure | None:
 
 
 def _why_not_connected(error: BaseException) -> UpstreamFailure:
-    for link in chain_of(error):
+    for link in _origins_of(error):
         if isinstance(link, socket.gaierror):
             return UpstreamFailure.DNS
         if isinstance(link, ssl.SSLError):
@@ -95,6 +98,19 @@ def _why_not_connected(error: BaseException) -> UpstreamFailure:
         if isinstance(link, ConnectionResetError):
             return UpstreamFailure.DISCONNECTED
     return UpstreamFailure.UNREACHABLE
+
+
+def _origins_of(error: BaseException) -> list[BaseException]:
+    """The chain with contexts that were suppressed as well: httpcore raises its errors `from None`."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting and len(found) < MAX_CHAIN:
+        link = waiting.pop(0)
+        if link is not None and not any(link is other for other in found):
+            found.append(link)
+            waiting += [link.__cause__, link.__context__]
+            waiting += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
+    return found
 
 
 def failed_call(error: BaseException) -> tuple[str, UpstreamFailure] | None:
