@@ -17,7 +17,11 @@ from sentry_sdk import Scope
 from sentry_sdk.integrations import Integration
 from sentry_sdk.integrations.atexit import AtexitIntegration
 from sentry_sdk.integrations.excepthook import ExcepthookIntegration
-from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
+from sentry_sdk.integrations.logging import (
+    LoggingIntegration,
+    ignore_logger,
+    ignore_logger_for_sentry_logs,
+)
 from sentry_sdk.integrations.threading import ThreadingIntegration
 from sentry_sdk.transport import Transport
 
@@ -49,6 +53,11 @@ from .websocket import WebSocketInstrumentation, WebSocketOptions
 logger = logging.getLogger(__name__)
 _init_lock = threading.Lock()
 
+IGNORED_LOGGERS = (
+    __name__.rpartition(".")[0] + ".*",  # a log of ours inside a hook would enter the hook again
+    "uvicorn.error",  # repeats every crash with the server's traceback
+    "uvicorn.access",  # raw paths and queries, of which the transaction has the template
+)
 MAX_BREADCRUMBS = 50
 MAX_VALUE_CHARS = 16_384
 
@@ -210,8 +219,9 @@ def _start(handle: Observability) -> None:
         attributes=_user_attributes,
     )
     handle.transport = _make_transport(handle, pipeline)
-    for name in (__package__ or __name__, "uvicorn.error"):
+    for name in IGNORED_LOGGERS:
         ignore_logger(name)
+        ignore_logger_for_sentry_logs(name)
     sentry_sdk.init(
         # LOCAL passes "", or the SDK would take SENTRY_DSN and SENTRY_SPOTLIGHT from the environment
         dsn=settings.dsn if handle.mode is Mode.LIVE else "",
