@@ -95,6 +95,8 @@ class Budget:
         """Something happened that the store does not know."""
         self.is_urgent = False
         """A new kind waits for units, or the others should hear of one: settle as soon as possible."""
+        self._is_dry = False
+        """The last settlement brought nothing, so asking at once would not help."""
 
     # errors
 
@@ -265,6 +267,7 @@ class Budget:
         """Take over the result of a settlement, once it is safely stored."""
         with self._lock:
             self._stock.accept(grant)
+            self._is_dry = self.limits.errors > 0 and self._stock.error_units() == 0
 
     def missing(self) -> Units:
         """Return the few units that would help now, if the store cannot be reached and nothing is in hand."""
@@ -304,7 +307,7 @@ class Budget:
         stock = self._stock
         if reason is Reason.NEW:
             paid = stock.take(Pool.NEW, now) or stock.take(Pool.STEADY, now)
-            self.is_urgent = self.is_urgent or not paid
+            self.is_urgent = self.is_urgent or not (paid or self._is_dry)
             return paid
         if reason is Reason.CLOSING:
             return any(stock.spend(pool) for pool in (Pool.STEADY, Pool.FINAL, Pool.NEW))

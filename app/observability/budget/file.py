@@ -163,7 +163,7 @@ def read_reports(raw: Mapping[str, Any]) -> dict[str, Report]:
 
 
 def with_small_samples(state: dict[str, Any]) -> dict[str, Any]:
-    """Return a state without samples that are large, or that JSON does not know, and no more than a megabyte of them."""
+    """Return a state without samples that are large or no JSON, and no more than a megabyte of them."""
     room = MAX_SAMPLES_CHARS
     for entry in state["kinds"]:
         if "sample" in entry:

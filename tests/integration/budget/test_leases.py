@@ -2,14 +2,19 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.observability.budget import Budget, FoldKey, Reason
+from app.observability.budget import Budget, FoldKey, Reason, Tally
+from app.observability.budget.core import Verdict
 from app.observability.budget.fund import OutageFund
 from app.observability.budget.leases import SharedLeases, is_own_work
+from tests.support.postgres import PostgresServer
 from tests.unit.budget.clock import DAY_S, MONTH_END, FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -17,45 +22,58 @@ KEY = FoldKey("ValueError", "app:f", "/")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def url(request, tmp_path):
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'service.db'}"
-    server = request.getfixturevalue("postgres")
+    server: PostgresServer = request.getfixturevalue("postgres")
     return server.url(server.create_database(), scheme="postgresql+asyncpg")
 
 
 @pytest.fixture
-def clock():
+def clock() -> FakeClock:
     return FakeClock()
 
 
 class Replica:
     """One process of the service: its own engine, budget and leases."""
 
-    def __init__(self, url, clock, *, fund=None, **options):
+    def __init__(
+        self,
+        url: str,
+        clock: FakeClock,
+        *,
+        fund: Path | None = None,
+        monthly_errors: int = 5000,
+        monthly_spans: int = 5_000_000,
+    ) -> None:
         self.engine = create_async_engine(url)
-        self.budget = Budget(clock=clock, is_shared=True, **options)
-        fund = OutageFund(fund, self.budget, clock=clock) if fund else None
-        self.leases = SharedLeases(self.engine, self.budget, fund=fund, clock=clock)
+        self.budget = Budget(
+            clock=clock, is_shared=True, monthly_errors=monthly_errors, monthly_spans=monthly_spans
+        )
+        money = OutageFund(fund, self.budget, clock=clock) if fund else None
+        self.leases = SharedLeases(self.engine, self.budget, fund=money, clock=clock)
         self.events = 0
         self.occurrences = 0
 
-    def fail(self, key=KEY):
+    def fail(self, key: FoldKey = KEY) -> Verdict:
         verdict = self.budget.judge(key)
         self.events += verdict.admit
         self.occurrences += verdict.occurrences
         return verdict
 
-    def send(self, tallies):
+    def send(self, tallies: list[Tally]) -> None:
         self.events += len(tallies)
         self.occurrences += sum(tally.occurrences for tally in tallies)
 
 
-@pytest.fixture
-async def start(url, clock):
-    replicas = []
+Start: TypeAlias = Callable[..., Awaitable[Replica]]
 
-    async def start(**options):
+
+@pytest.fixture
+async def start(url: str, clock: FakeClock) -> AsyncIterator["Start"]:
+    replicas: list[Replica] = []
+
+    async def start(**options: Any) -> Replica:
         replica = Replica(options.pop("url", url), clock, **options)
         replicas.append(replica)
         await replica.leases.settle()
@@ -66,7 +84,7 @@ async def start(url, clock):
         await replica.engine.dispose()
 
 
-async def test_two_replicas_with_a_budget_of_10_send_at_most_10(start, clock):
+async def test_two_replicas_with_a_budget_of_10_send_at_most_10(start: Start, clock: FakeClock) -> None:
     pair = [await start(monthly_errors=10) for _ in range(2)]
     for number in range(100):
         for replica in pair:
@@ -78,7 +96,9 @@ async def test_two_replicas_with_a_budget_of_10_send_at_most_10(start, clock):
     assert 2 <= sum(replica.events for replica in pair) <= 10
 
 
-async def test_replicas_that_settle_at_the_same_time_stay_inside_the_budget_and_count_exactly(start, clock):
+async def test_replicas_that_settle_at_the_same_time_stay_inside_the_budget_and_count_exactly(
+    start: Start, clock: FakeClock
+) -> None:
     draw = random.Random(1)
     replicas = await asyncio.gather(*(start(monthly_errors=150, monthly_spans=4000) for _ in range(4)))
     happened = spans = 0
@@ -104,7 +124,9 @@ async def test_replicas_that_settle_at_the_same_time_stay_inside_the_budget_and_
     assert reported + heir.budget.pending() == happened
 
 
-async def test_a_kind_that_one_replica_reported_is_no_news_for_the_others(start, clock):
+async def test_a_kind_that_one_replica_reported_is_no_news_for_the_others(
+    start: Start, clock: FakeClock
+) -> None:
     first, second = await start(), await start()
     assert first.fail().reason is Reason.NEW
     await first.leases.settle()
@@ -112,20 +134,20 @@ async def test_a_kind_that_one_replica_reported_is_no_news_for_the_others(start,
     assert second.fail().reason is not Reason.NEW
 
 
-async def test_a_lease_is_taken_ahead_so_judging_needs_no_database(start):
+async def test_a_lease_is_taken_ahead_so_judging_needs_no_database(start: Start) -> None:
     replica = await start()
     await replica.engine.dispose()
     assert [replica.fail(KEY._replace(route=str(number))).admit for number in range(5)] == [True] * 5
 
 
-async def test_an_unused_lease_is_given_back(start):
+async def test_an_unused_lease_is_given_back(start: Start) -> None:
     first = await start(monthly_errors=10)
     await first.leases.close()
     second = await start(monthly_errors=10)
     assert second.fail().reason is Reason.NEW
 
 
-async def test_counts_of_a_replica_that_left_come_with_its_sample(start, clock):
+async def test_counts_of_a_replica_that_left_come_with_its_sample(start: Start, clock: FakeClock) -> None:
     first = await start()
     for _ in range(9):
         first.fail()
@@ -138,7 +160,7 @@ async def test_counts_of_a_replica_that_left_come_with_its_sample(start, clock):
     assert tally.sample == {"message": "scrubbed"}
 
 
-async def test_the_counts_of_a_killed_replica_are_reported_by_another(start, clock):
+async def test_the_counts_of_a_killed_replica_are_reported_by_another(start: Start, clock: FakeClock) -> None:
     killed = await start()
     for _ in range(9):
         killed.fail()
@@ -151,7 +173,9 @@ async def test_the_counts_of_a_killed_replica_are_reported_by_another(start, clo
     assert killed.occurrences + other.budget.pending() == 9
 
 
-async def test_after_an_outage_of_the_database_no_living_replica_counts_as_dead(start, clock):
+async def test_after_an_outage_of_the_database_no_living_replica_counts_as_dead(
+    start: Start, clock: FakeClock
+) -> None:
     pair = [await start() for _ in range(2)]
     for replica in pair:
         for _ in range(9):
@@ -165,10 +189,10 @@ async def test_after_an_outage_of_the_database_no_living_replica_counts_as_dead(
     assert sum(replica.occurrences + replica.budget.pending() for replica in pair) == 18
 
 
-async def test_an_alarm_is_said_by_one_replica_only(start, clock):
+async def test_an_alarm_is_said_by_one_replica_only(start: Start, clock: FakeClock) -> None:
     pair = [await start(monthly_errors=0, monthly_spans=100) for _ in range(2)]
     clock.now = MONTH_END - 60
-    alarms = []
+    alarms: list[int] = []
     for _ in range(200):
         for replica in pair:
             replica.budget.spend_spans(1)
@@ -177,11 +201,9 @@ async def test_an_alarm_is_said_by_one_replica_only(start, clock):
     assert alarms == [80, 100]
 
 
-async def test_queries_of_the_budget_can_be_told_from_the_services_own(start):
-    from sqlalchemy import event
-
+async def test_queries_of_the_budget_can_be_told_from_the_services_own(start: Start) -> None:
     replica = await start()
-    seen = []
+    seen: list[bool] = []
     event.listen(
         replica.engine.sync_engine,
         "before_cursor_execute",
@@ -196,7 +218,7 @@ async def test_queries_of_the_budget_can_be_told_from_the_services_own(start):
     assert seen[-1] is False
 
 
-async def test_a_damaged_ledger_starts_anew(start, caplog):
+async def test_a_damaged_ledger_starts_anew(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     replica = await start()
     async with replica.engine.begin() as connection:
         await connection.execute(text("UPDATE streamapi_observability_budget SET document = '[1'"))
@@ -206,8 +228,8 @@ async def test_a_damaged_ledger_starts_anew(start, caplog):
 
 
 async def test_without_a_database_the_lease_in_hand_goes_on_then_the_fund_then_counts_only(
-    clock, tmp_path, caplog
-):
+    clock: FakeClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     replica = Replica("postgresql+asyncpg://127.0.0.1:1/none", clock, fund=tmp_path / "fund.json")
     assert not await replica.leases.settle()
     happened = 0
@@ -223,7 +245,9 @@ async def test_without_a_database_the_lease_in_hand_goes_on_then_the_fund_then_c
     await replica.engine.dispose()
 
 
-async def test_restarting_while_the_database_is_away_does_not_renew_the_fund(clock, tmp_path):
+async def test_restarting_while_the_database_is_away_does_not_renew_the_fund(
+    clock: FakeClock, tmp_path: Path
+) -> None:
     events = 0
     for number in range(60):
         replica = Replica("postgresql+asyncpg://127.0.0.1:1/none", clock, fund=tmp_path / "fund.json")
@@ -238,7 +262,9 @@ async def test_restarting_while_the_database_is_away_does_not_renew_the_fund(clo
     assert 5 <= events <= 50
 
 
-async def test_what_was_spent_without_the_database_is_charged_when_it_is_back(start, clock, tmp_path):
+async def test_what_was_spent_without_the_database_is_charged_when_it_is_back(
+    start: Start, clock: FakeClock, tmp_path: Path
+) -> None:
     away = await start(url="postgresql+asyncpg://127.0.0.1:1/none", fund=tmp_path / "fund.json")
     for number in range(40):
         away.fail(KEY._replace(route=str(number)))
@@ -253,7 +279,9 @@ async def test_what_was_spent_without_the_database_is_charged_when_it_is_back(st
 
 
 @pytest.mark.postgres
-async def test_an_outage_and_a_return_of_postgresql_lose_no_count(fresh_postgres, clock):
+async def test_an_outage_and_a_return_of_postgresql_lose_no_count(
+    fresh_postgres: PostgresServer, clock: FakeClock
+) -> None:
     url = fresh_postgres.url(fresh_postgres.create_database(), scheme="postgresql+asyncpg")
     replica = Replica(url, clock)
     assert await replica.leases.settle()

@@ -2,7 +2,9 @@
 
 import json
 import threading
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any, TypeAlias
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,9 @@ from hypothesis import strategies as st
 from app.observability.budget import Budget, FoldKey, Reason
 from app.observability.budget.ledger import Ledger, Limits, Month
 from tests.unit.budget.clock import MID_MONTH, MONTH_END, FakeClock
+
+Moves: TypeAlias = list[tuple[str, FoldKey, float]]
+Sent: TypeAlias = list[tuple[float, FoldKey | None, int, str]]
 
 KEYS = [FoldKey("ValueError", "app:f", f"/{number}") for number in range(12)]
 WAITS = [0.0, 0.01, 1.0, 31.0, 61.0, 3600.0, 90_000.0, 700_000.0]
@@ -21,9 +26,12 @@ steps = st.lists(
 )
 
 
-def play(budget, clock, moves, make):
+def play(
+    budget: Budget, clock: FakeClock, moves: Moves, make: Callable[[], Budget]
+) -> tuple[Budget, Sent, int]:
     """Return the events sent, as (time, key, occurrences, reason), and the true count."""
-    sent, happened = [], 0
+    sent: Sent = []
+    happened = 0
     for move, key, wait in moves:
         clock.now += wait
         if move in ("error", "burst"):
@@ -46,16 +54,16 @@ def play(budget, clock, moves, make):
     return budget, sent, happened
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     moves=steps,
     limit=st.sampled_from([0, 1, 2, 10, 40, 5000]),
     start=st.sampled_from([MID_MONTH, MONTH_END - 600]),
 )
-def test_sums_are_exact_budgets_hold_and_nothing_is_empty_also_over_restarts(moves, limit, start):
+def test_sums_are_exact_and_budgets_hold_also_over_restarts(moves: Moves, limit: int, start: float) -> None:
     clock = FakeClock(start)
 
-    def make():
+    def make() -> Budget:
         return Budget(monthly_errors=limit, clock=clock)
 
     budget, sent, happened = play(make(), clock, moves, make)
@@ -73,10 +81,10 @@ def test_sums_are_exact_budgets_hold_and_nothing_is_empty_also_over_restarts(mov
 
 @settings(max_examples=60, deadline=None)
 @given(moves=steps)
-def test_the_first_of_a_kind_is_admitted_at_once_while_the_reserve_lasts(moves):
+def test_the_first_of_a_kind_is_admitted_at_once_while_the_reserve_lasts(moves: Moves) -> None:
     clock = FakeClock()
 
-    def make():
+    def make() -> Budget:
         return Budget(clock=clock)
 
     _, sent, _ = play(make(), clock, moves, make)
@@ -87,10 +95,10 @@ def test_the_first_of_a_kind_is_admitted_at_once_while_the_reserve_lasts(moves):
 
 @settings(max_examples=60, deadline=None)
 @given(moves=steps)
-def test_a_state_that_is_read_back_is_the_same_state(moves):
+def test_a_state_that_is_read_back_is_the_same_state(moves: Moves) -> None:
     clock = FakeClock()
 
-    def make():
+    def make() -> Budget:
         return Budget(clock=clock)
 
     budget, _, _ = play(make(), clock, [move for move in moves if move[0] != "restart"], make)
@@ -114,7 +122,7 @@ JUNK = st.recursive(
 
 @settings(max_examples=100, deadline=None)
 @given(entries=st.lists(JUNK, max_size=5), ledger=JUNK)
-def test_a_damaged_state_is_counted_and_the_budget_still_works(entries, ledger):
+def test_a_damaged_state_is_counted_and_the_budget_still_works(entries: list[Any], ledger: Any) -> None:
     budget = Budget(clock=FakeClock())
     budget.restore({"kinds": entries, "ledger": ledger})
     assert budget.judge(FoldKey("a", "b", "c")).admit
@@ -129,12 +137,14 @@ holders = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     moves=holders,
     waits=st.lists(st.sampled_from([0.0, 1.0, 60.0, 400.0, 90_000.0]), min_size=80, max_size=80),
 )
-def test_replicas_that_come_go_and_die_never_exceed_a_shared_budget(moves, waits):
+def test_replicas_that_come_go_and_die_never_exceed_a_shared_budget(
+    moves: list[tuple[str, str, int]], waits: list[float]
+) -> None:
     clock = FakeClock()
     ledger = Ledger(Limits(60, 500), clock.now)
     budgets: dict[str, Budget] = {}
@@ -166,17 +176,17 @@ def test_replicas_that_come_go_and_die_never_exceed_a_shared_budget(moves, waits
         assert sum(count for moment, count in spans if Month.of(moment).name == month) <= 500
 
 
-def test_8_threads_count_exactly():
+def test_8_threads_count_exactly() -> None:
     budget = Budget(monthly_errors=0)
     sums, stop = [0] * 9, threading.Event()
     ready = threading.Barrier(9)
 
-    def fail(place):
+    def fail(place: int) -> None:
         ready.wait()
         for number in range(4000):
             sums[place] += budget.judge(KEYS[(number + place) % len(KEYS)], sample={"n": number}).occurrences
 
-    def tick():
+    def tick() -> None:
         ready.wait()
         while not stop.is_set():
             sums[8] += sum(tally.occurrences for tally in budget.due_tallies(budget._clock() + 3600))
@@ -193,7 +203,7 @@ def test_8_threads_count_exactly():
     assert sum(sums) + budget.pending() == 8 * 4000
 
 
-def test_the_gaps_between_events_of_a_storm_grow():
+def test_the_gaps_between_events_of_a_storm_grow() -> None:
     clock = FakeClock()
     budget = Budget(clock=clock)
     carried = [verdict.occurrences for _ in range(3000) if (verdict := budget.judge(KEYS[0])).admit]

@@ -1,16 +1,15 @@
 from app.observability.budget import OTHERS, Budget, FoldKey, Reason
-
 from tests.unit.budget.clock import DAY_S, FakeClock
 
 KEY = FoldKey("ValueError", "app.orders:price", "/orders/{id}")
 
 
-def test_the_first_event_of_a_kind_goes_out_at_once():
+def test_the_first_event_of_a_kind_goes_out_at_once() -> None:
     verdict = Budget(clock=FakeClock()).judge(KEY)
     assert (verdict.admit, verdict.occurrences, verdict.reason) == (True, 1, Reason.NEW)
 
 
-def test_a_storm_of_20000_identical_errors_makes_few_events_that_carry_the_true_count():
+def test_a_storm_of_20000_identical_errors_makes_few_events_that_carry_the_true_count() -> None:
     clock = FakeClock()
     budget = Budget(clock=clock)
     carried = []
@@ -26,7 +25,7 @@ def test_a_storm_of_20000_identical_errors_makes_few_events_that_carry_the_true_
     assert len(carried) < 20
 
 
-def test_a_trickle_is_reported_about_once_a_day_with_its_count():
+def test_a_trickle_is_reported_about_once_a_day_with_its_count() -> None:
     clock = FakeClock()
     budget = Budget(monthly_errors=0, clock=clock)
     carried = []
@@ -38,7 +37,7 @@ def test_a_trickle_is_reported_about_once_a_day_with_its_count():
     assert 10 <= sum(1 for count in carried if count) <= 25
 
 
-def test_a_kind_that_returns_after_a_silent_day_is_reported_at_once():
+def test_a_kind_that_returns_after_a_silent_day_is_reported_at_once() -> None:
     clock = FakeClock()
     budget = Budget(clock=clock)
     for _ in range(4):
@@ -48,14 +47,14 @@ def test_a_kind_that_returns_after_a_silent_day_is_reported_at_once():
     assert (verdict.reason, verdict.occurrences) == (Reason.RETURNED, 2)
 
 
-def test_routes_frames_and_types_are_kinds_of_their_own():
+def test_routes_frames_and_types_are_kinds_of_their_own() -> None:
     budget = Budget(clock=FakeClock())
     keys = [KEY, KEY._replace(route="/"), KEY._replace(frame="app:f"), KEY._replace(exception="KeyError")]
     assert [budget.judge(key).reason for key in keys] == [Reason.NEW] * 4
     assert len({key.digest for key in keys}) == 4
 
 
-def test_a_tally_carries_the_latest_sample_and_says_whether_it_is_scrubbed():
+def test_a_tally_carries_the_latest_sample_and_says_whether_it_is_scrubbed() -> None:
     clock = FakeClock()
     budget = Budget(clock=clock)
     for number in range(5):
@@ -69,7 +68,7 @@ def test_a_tally_carries_the_latest_sample_and_says_whether_it_is_scrubbed():
     assert (tally.sample, tally.is_scrubbed) == ({"number": "scrubbed"}, True)
 
 
-def test_nothing_is_sent_twice_and_nothing_is_due_when_all_is_reported():
+def test_nothing_is_sent_twice_and_nothing_is_due_when_all_is_reported() -> None:
     clock = FakeClock()
     budget = Budget(clock=clock)
     budget.judge(KEY)
@@ -78,7 +77,7 @@ def test_nothing_is_sent_twice_and_nothing_is_due_when_all_is_reported():
     assert budget.final_tallies() == []
 
 
-def test_more_kinds_than_fit_in_memory_lose_no_count():
+def test_more_kinds_than_fit_in_memory_lose_no_count() -> None:
     clock = FakeClock()
     budget = Budget(monthly_errors=0, clock=clock, max_kinds=10)
     sent = 0
@@ -91,7 +90,7 @@ def test_more_kinds_than_fit_in_memory_lose_no_count():
     assert len(tallies) <= 11
 
 
-def test_only_some_hundred_kinds_keep_a_sample():
+def test_only_some_hundred_kinds_keep_a_sample() -> None:
     budget = Budget(monthly_errors=0, clock=FakeClock())
     for number in range(2000):
         for _ in range(4):

@@ -2,25 +2,24 @@ import pytest
 
 from app.observability.budget import Budget, FoldKey, Reason
 from app.observability.budget.ledger import Month
-
 from tests.unit.budget.clock import DAY_S, MID_MONTH, MONTH_END, FakeClock
 
 
-def key(number):
+def key(number: int | str) -> FoldKey:
     return FoldKey("ValueError", "app:f", f"/{number}")
 
 
-def hammer(budget, clock, *, days, per_day, kinds=1, step=None):
+def hammer(budget: Budget, clock: FakeClock, *, days: int, per_day: int, kinds: int) -> int:
     """Cause errors evenly; return the events sent."""
     events = 0
     for number in range(days * per_day):
         events += budget.judge(key(number % kinds)).admit
         events += len(budget.due_tallies())
-        clock.now += step or DAY_S / per_day
+        clock.now += DAY_S / per_day
     return events
 
 
-def test_the_budget_is_never_exceeded_and_lasts_to_the_end_of_the_month():
+def test_the_budget_is_never_exceeded_and_lasts_to_the_end_of_the_month() -> None:
     clock = FakeClock(Month.of(MID_MONTH).start)
     budget = Budget(monthly_errors=100, clock=clock)
     first_half = hammer(budget, clock, days=15, per_day=200, kinds=60)
@@ -30,7 +29,7 @@ def test_the_budget_is_never_exceeded_and_lasts_to_the_end_of_the_month():
     assert second_half >= 25
 
 
-def test_new_kinds_get_through_after_a_flood_has_used_up_what_the_month_released():
+def test_new_kinds_get_through_after_a_flood_has_used_up_what_the_month_released() -> None:
     clock = FakeClock()
     budget = Budget(monthly_errors=5000, clock=clock)
     for number in range(40_000):
@@ -38,7 +37,7 @@ def test_new_kinds_get_through_after_a_flood_has_used_up_what_the_month_released
     assert [budget.judge(key(f"new{number}")).reason for number in range(500)] == [Reason.NEW] * 500
 
 
-def test_a_new_kind_without_a_unit_left_is_sent_as_soon_as_there_is_one():
+def test_a_new_kind_without_a_unit_left_is_sent_as_soon_as_there_is_one() -> None:
     clock = FakeClock()
     budget = Budget(monthly_errors=5, clock=clock)
     verdicts = [budget.judge(key(number)) for number in range(10)]
@@ -48,7 +47,7 @@ def test_a_new_kind_without_a_unit_left_is_sent_as_soon_as_there_is_one():
     assert budget.due_tallies()
 
 
-def test_0_is_unlimited_but_still_folds():
+def test_0_is_unlimited_but_still_folds() -> None:
     budget = Budget(monthly_errors=0, monthly_spans=0, clock=FakeClock())
     assert sum(budget.judge(key(number)).admit for number in range(20_000)) == 20_000
     assert sum(budget.judge(key(0)).admit for _ in range(1000)) < 20
@@ -57,7 +56,7 @@ def test_0_is_unlimited_but_still_folds():
     assert budget.alarms() == []
 
 
-def test_the_last_counts_fit_into_one_event_if_there_is_no_room_for_each():
+def test_the_last_counts_fit_into_one_event_if_there_is_no_room_for_each() -> None:
     clock = FakeClock()
     budget = Budget(monthly_errors=20, clock=clock)
     sent = sum(budget.judge(key(number % 50)).occurrences for number in range(5000))
@@ -65,7 +64,7 @@ def test_the_last_counts_fit_into_one_event_if_there_is_no_room_for_each():
     assert sent + sum(tally.occurrences for tally in tallies) == 5000
 
 
-def test_a_budget_warns_once_at_80_and_once_at_100_percent_each_month():
+def test_a_budget_warns_once_at_80_and_once_at_100_percent_each_month() -> None:
     clock = FakeClock(Month.of(MID_MONTH).start)
     budget = Budget(monthly_errors=0, monthly_spans=1000, clock=clock)
     found = []
@@ -76,7 +75,7 @@ def test_a_budget_warns_once_at_80_and_once_at_100_percent_each_month():
     assert found == [("span", 80, "2026-11"), ("span", 100, "2026-11")]
 
 
-def test_an_alarm_is_paid_from_the_budget_it_is_about():
+def test_an_alarm_is_paid_from_the_budget_it_is_about() -> None:
     clock = FakeClock(Month.of(MID_MONTH).start)
     budget = Budget(monthly_errors=50, clock=clock)
     events = 0
@@ -90,7 +89,7 @@ def test_an_alarm_is_paid_from_the_budget_it_is_about():
     assert events + len(alarms) <= 50
 
 
-def test_the_sample_rate_falls_so_that_the_months_spans_last():
+def test_the_sample_rate_falls_so_that_the_months_spans_last() -> None:
     clock = FakeClock(Month.of(MID_MONTH).start)
     budget = Budget(monthly_spans=30_000, clock=clock)
     spent = [0, 0]
@@ -105,7 +104,7 @@ def test_the_sample_rate_falls_so_that_the_months_spans_last():
     assert min(spent) >= 10_000
 
 
-def test_the_set_rate_is_kept_while_the_budget_has_room():
+def test_the_set_rate_is_kept_while_the_budget_has_room() -> None:
     clock = FakeClock()
     budget = Budget(monthly_spans=5_000_000, clock=clock)
     for _ in range(600):
@@ -114,7 +113,7 @@ def test_the_set_rate_is_kept_while_the_budget_has_room():
         clock.now += 60
 
 
-def test_a_transaction_that_the_month_has_no_room_for_is_refused():
+def test_a_transaction_that_the_month_has_no_room_for_is_refused() -> None:
     clock = FakeClock(Month.of(MID_MONTH).start)
     budget = Budget(monthly_spans=100, clock=clock)
     assert budget.spend_spans(2)
@@ -124,7 +123,7 @@ def test_a_transaction_that_the_month_has_no_room_for_is_refused():
     assert budget.spend_spans(50)
 
 
-def test_the_forecast_says_what_todays_volume_costs_and_which_rate_fits():
+def test_the_forecast_says_what_todays_volume_costs_and_which_rate_fits() -> None:
     clock = FakeClock()
     budget = Budget(monthly_spans=1_000_000, clock=clock)
     for _ in range(3600):
@@ -141,7 +140,7 @@ def test_the_forecast_says_what_todays_volume_costs_and_which_rate_fits():
     assert forecast.errors_sent == 0
 
 
-def test_every_second_month_starts_with_a_full_reserve():
+def test_every_second_month_starts_with_a_full_reserve() -> None:
     clock = FakeClock()
     budget = Budget(monthly_errors=10, clock=clock)
     for number in range(100):
