@@ -114,7 +114,9 @@ class IngestServer:
         self.stop()
 
     def start(self) -> None:
-        """Serve; after `stop` on the same port as before."""
+        """Serve; after `stop` on the same port as before. No fault if it serves already."""
+        if self._server is not None:
+            return
         self._released.clear()
         self._server = _Server(("127.0.0.1", self._port), _Handler, self)
         self._port = self._server.server_address[1]
