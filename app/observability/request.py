@@ -20,7 +20,7 @@ from .outcome import conclude
 from .routing import RouteTable
 from .state import Flow, enter_flow
 from .tasks import watch_tasks
-from .tracing import Sampler, incoming_trace, join_trace, start_transaction
+from .tracing import Sampler, has_spans, incoming_trace, join_trace, start_transaction
 from .types import AsgiApp, AsgiScope, Message, Receive, Send
 
 ORIGIN = "auto.http.fastapi"
@@ -29,7 +29,7 @@ EVENT_ID_HEADER = b"x-sentry-event-id"
 MAX_BODY_BYTES = 16_384
 EVENT_STREAM = b"text/event-stream"
 BACKGROUND_OP = "background.task"
-BACKGROUND_MIN_S = 0.001
+BACKGROUND_MIN_S = 0.01
 MAX_QUEUE_MS = 600_000
 
 Answer: TypeAlias = Callable[[AsgiScope, Receive, Send, "HttpFlow", BaseException], Awaitable[bool]]
@@ -158,10 +158,12 @@ class HttpFlow(Flow):
     def end_background(self, error: BaseException | None) -> None:
         """Send the time after the answer as a transaction of its own, if there was work in it."""
         background, self.background = self.background, None
-        if background is None or (error is None and time.perf_counter() - self.ended_s < BACKGROUND_MIN_S):
+        if background is None:
             return
-        background.set_status("ok" if error is None else "internal_error")
-        background.finish()
+        lasted_s = time.time() - background.start_timestamp.timestamp()
+        if error is not None or lasted_s >= BACKGROUND_MIN_S or has_spans(background):
+            background.set_status("ok" if error is None else "internal_error")
+            background.finish()
 
 
 def queue_ms(scope: AsgiScope, started: float) -> float | None:

@@ -93,3 +93,9 @@ def current_span() -> Span | None:
     """The span that a child would belong to, if it is being recorded."""
     span = sentry_sdk.get_current_scope().span
     return span if span is not None and span.sampled else None
+
+
+def has_spans(transaction: Transaction) -> bool:
+    """Whether anything was recorded inside; reads the private `_span_recorder`, whose first span is the transaction."""
+    recorder = getattr(transaction, "_span_recorder", None)
+    return recorder is not None and len(recorder.spans) > 1
