@@ -138,6 +138,9 @@ class FakeSentryApi:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # One packet an answer: two would cost a delayed ACK of 40 ms each.
+            wbufsize = -1
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 fake._serve(self)

@@ -21,14 +21,14 @@ from .check.run import check, look_around, resolved
 from .console import FINDINGS, OK, WRONG_USE, give_up, paint, say, say_json, table
 from .ownership import rule_faults
 from .release import BUDGET_S, announce, deployment_from, open_api
-from .settings import OpsConfigError, OpsSettings, variable
+from .settings import COMMAND, OpsConfigError, OpsSettings, variable
 
 HELP = """Look after the Sentry side of this service.
 
 Exit codes: 0 fine, 1 findings, differences or failure, 2 wrong use."""
 
 app = typer.Typer(
-    name="python -m app.observability",
+    name=COMMAND,
     help=HELP,
     no_args_is_help=True,
     add_completion=False,
@@ -239,8 +239,8 @@ def railway_migrate(
 ) -> None:
     """Print the deployment of railway.json in the format that follows it. Changes nothing.
 
-    Run it as `railway run python -m app.observability railway migrate`, and it knows project, service,
-    repository, volume and the names (never the values) of the variables.
+    Run inside `railway run`, it knows project, service, repository, volume and the names (never the values) of the
+    variables.
     """
     if language not in ("ts", "py"):
         raise typer.BadParameter("must be ts or py", param_hint="--lang")

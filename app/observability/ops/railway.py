@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..version import PACKAGE
-from .settings import OpsConfigError, variable
+from .settings import COMMAND, OpsConfigError, variable
 
 LAST_DAY_OF_JSON = date(2026, 12, 1)
 OWN_VARIABLES = (
@@ -180,7 +180,7 @@ def _head(file: str) -> list[str]:
     return [
         f"The deployment of railway.json as .railway/{file}; keep one of the two formats, not both.",
         "",
-        f"Made by `python -m app.observability railway migrate`. To use it: copy it to .railway/{file}, run",
+        f"Made by `{COMMAND} railway migrate`. To use it: copy it to .railway/{file}, run",
         "`railway config plan` and read every line. It must not remove a variable, a volume or a service:",
         "whatever the file leaves out is removed. Variables keep the values that Railway holds. Then delete",
         "railway.json and run `railway config apply`. Project and service bear their names on Railway.",

@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from ..validation import clean_text
 
 SAAS_URL = "https://sentry.io"
+COMMAND = f"python -m {(__package__ or 'observability').removesuffix('.ops')}"
+"""How people start the command line; right in a copy of the module under another name, too."""
 
 
 class OpsConfigError(ValueError):

@@ -203,6 +203,10 @@ def broken_json(world: World) -> None:
     (world.root / "railway.json").write_text("{")
 
 
+def project_token(world: World) -> None:
+    world.sentry.tokens[USER_TOKEN] = frozenset({"project:read"})
+
+
 FAULTS: list[tuple[str, str, Plant]] = [
     ("a rate of 2", "settings.wrong", env(SENTRY_TRACES_SAMPLE_RATE="2")),
     ("a DSN without key", "settings.wrong", env(SENTRY_DSN="https://sentry.invalid/1")),
@@ -305,6 +309,7 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("no token", "api.none", without("SENTRY_ORG", "SENTRY_PROJECT", "SENTRY_AUTH_TOKEN")),
     ("a wrong API address", "api.address", env(SENTRY_URL="ftp://sentry.io")),
     ("a revoked token", "api.refused", env(SENTRY_AUTH_TOKEN="sntryu_" + "f" * 64)),
+    ("a token without the scope for alerts", "api.no-alerts", project_token),
     ("an organization token", "api.org-token", env(SENTRY_AUTH_TOKEN=ORG_TOKEN)),
 ]
 

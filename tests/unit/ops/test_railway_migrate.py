@@ -61,7 +61,7 @@ def python_graph(text: str, tmp_path: Path) -> Any:
 def typescript_graph(text: str) -> Any:
     """Read the file by its shape alone: the arguments of service(), github(), volume() and project()."""
     assert re.search(r'^export const partial = ".+";$', text, re.MULTILINE)
-    call = re.search(r"const app = service\((\".*\"), (\{.*\n  \})\);", text, re.DOTALL)
+    call = re.search(r"const app = service\((\"[^\n]*\"), (\{\n.*\n  \})\);", text, re.DOTALL)
     assert call is not None
     arguments = call[2].replace("preserve()", '{"type": "preserve"}').replace(": data", ': "data"')
     arguments = re.sub(r"github\((.*), \{ branch: (.*) \}\)", r'{"repo": \1, "branch": \2}', arguments)

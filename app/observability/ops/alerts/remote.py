@@ -26,6 +26,8 @@ def differences(wanted: Json, found: Json, place: str = "") -> list[str]:
 
     Lists count as sets: Sentry keeps no order of conditions and actions.
     """
+    if _is_nothing(wanted) and _is_nothing(found):
+        return []
     if isinstance(wanted, Mapping):
         if not isinstance(found, Mapping):
             return [_line(place, found, wanted)]
@@ -36,7 +38,7 @@ def differences(wanted: Json, found: Json, place: str = "") -> list[str]:
         ]
     if isinstance(wanted, list):
         return _list_differences(wanted, found, place)
-    if wanted == found or (_is_nothing(wanted) and _is_nothing(found)) or _is_same_number(wanted, found):
+    if wanted == found or _is_same_number(wanted, found):
         return []
     return [_line(place, found, wanted)]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..railway import LAST_DAY_OF_JSON
+from ..settings import COMMAND
 from .finding import Finding, Surroundings, error, note, warning
 
 SOON_DAYS = 30
@@ -99,7 +100,7 @@ def end_of_json(at: Surroundings) -> Iterator[Finding]:
             f"Railway stops reading railway.json on {LAST_DAY_OF_JSON}"
             + (f", in {days} days." if days > 0 else ", which is past."),
             "Start command, health check and drain time would fall back to Railway's own.",
-            "`railway run python -m app.observability railway migrate` prints the new format.",
+            f"`railway run {COMMAND} railway migrate` prints the new format.",
         )
 
 

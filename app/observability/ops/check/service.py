@@ -150,11 +150,20 @@ def web_api(at: Surroundings) -> Iterator[Finding]:
             "Use a personal token or an internal integration for `alerts`.",
         )
     elif not at.is_offline:
+        yield from _token(at)
+
+
+def _token(at: Surroundings) -> Iterator[Finding]:
+    with open_api(at.ops, at.settings.dsn if at.settings else None, timeout_s=TIMEOUT_S) as api:
         try:
-            with open_api(at.ops, at.settings.dsn if at.settings else None, timeout_s=TIMEOUT_S) as api:
-                api.get(f"{api.project_path}/", scope="project:read")
+            api.get(f"{api.project_path}/", scope="project:read")
         except SentryApiError as failure:
-            yield error("api.refused", str(failure), "`alerts` and `release` do nothing.", "As said.")
+            yield error("api.refused", str(failure), "`alerts` does nothing.", "As said.")
+            return
+        try:
+            api.get(f"{api.org_path}/detectors/", scope="alerts:read, and alerts:write to apply")
+        except SentryApiError as failure:
+            yield warning("api.no-alerts", str(failure), "`alerts` does nothing.", "As said.")
 
 
 CHECKS = (ingest, web_api)
