@@ -74,27 +74,24 @@ def _total(listener: Listener) -> Listener:
 def _before_query(
     connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    if context is not None and _integration() is not None:
-        begin_query(connection, statement, context, executemany=executemany)
+    integration = _integration()
+    if context is not None and integration is not None:
+        slow_query_ms = integration.slow_query_ms
+        begin_query(connection, statement, context, executemany=executemany, slow_query_ms=slow_query_ms)
 
 
 @_total
 def _after_query(
     connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    integration = _integration()
-    if context is not None and integration is not None:
-        end_query(connection, context, slow_query_ms=integration.slow_query_ms)
+    end_query(connection, context)
 
 
 @_total
 def _on_error(context: Any) -> None:
-    integration = _integration()
-    if integration is None:
+    end_query(context.connection, context.execution_context, failed=True)
+    if _integration() is None:
         return
-    if context.execution_context is not None and context.connection is not None:
-        slow_query_ms = integration.slow_query_ms
-        end_query(context.connection, context.execution_context, slow_query_ms=slow_query_ms, failed=True)
     if context.is_pre_ping:
         return  # a stale connection of the pool: SQLAlchemy opens another one
     error = context.sqlalchemy_exception or context.original_exception

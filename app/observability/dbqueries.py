@@ -29,8 +29,6 @@ SHORT_STATEMENT_CHARS = 128
 MAX_COUNTED_TRANSACTIONS = 256
 MAX_STACK = 80
 
-_started = "sentry_started_s"
-_span = "sentry_span"
 _facts: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
@@ -67,9 +65,22 @@ def facts_of(engine: Any) -> dict[str, Any]:
     return known
 
 
-def begin_query(connection: Any, statement: str, context: Any, *, executemany: bool) -> None:
+class RunningQuery:
+    """Rides on SQLAlchemy's execution context from the statement's start to its end."""
+
+    __slots__ = ("slow_query_ms", "span", "started_s")
+
+    def __init__(self, slow_query_ms: int) -> None:
+        self.slow_query_ms = slow_query_ms
+        self.span: Span | None = None
+        self.started_s = time.perf_counter()
+
+
+def begin_query(
+    connection: Any, statement: str, context: Any, *, executemany: bool, slow_query_ms: int
+) -> None:
     """Note that a statement is about to run: a breadcrumb and, in a sampled transaction, a span."""
-    setattr(context, _started, time.perf_counter())
+    query = context.sentry_query = RunningQuery(slow_query_ms)
     text = statement if len(statement) <= MAX_STATEMENT_CHARS else statement[:MAX_STATEMENT_CHARS] + "..."
     sentry_sdk.get_isolation_scope().add_breadcrumb({"category": "query", "message": text})
     parent = current_span()
@@ -84,7 +95,7 @@ def begin_query(connection: Any, statement: str, context: Any, *, executemany: b
     span.update_data(facts_of(connection.engine))
     if executemany:
         span.set_data("db.executemany", True)
-    setattr(context, _span, span)
+    query.span = span
     if transaction is not None:
         _mark_repeats(transaction, counts, statement)
 
@@ -93,16 +104,15 @@ def _json_bytes_per_char(text: str) -> int:
     return 1 if text.isascii() else len("\\u00e9")
 
 
-def end_query(connection: Any, context: Any, *, slow_query_ms: int, failed: bool = False) -> None:
+def end_query(connection: Any, context: Any, *, failed: bool = False) -> None:
     """Finish the span of a statement that has run or failed; harmless if none was begun."""
-    started_s = getattr(context, _started, None)
-    if started_s is None:
+    query: RunningQuery | None = getattr(context, "sentry_query", None)
+    if query is None:
         return
-    setattr(context, _started, None)
-    duration_ms = (time.perf_counter() - started_s) * 1000
-    span: Span | None = getattr(context, _span, None)
-    setattr(context, _span, None)
-    if slow_query_ms and duration_ms >= slow_query_ms:
+    context.sentry_query = None
+    duration_ms = (time.perf_counter() - query.started_s) * 1000
+    span = query.span
+    if query.slow_query_ms and duration_ms >= query.slow_query_ms:
         _report_slow(connection, span, duration_ms)
     if span is not None:
         span.set_status("internal_error" if failed else "ok")

@@ -237,7 +237,7 @@ async def test_repetition_is_counted_for_each_websocket_message_by_itself(engine
 
 async def test_a_workers_own_operation_is_marked_too(engine: AsyncEngine) -> None:
     with local_sentry(engine=engine, traces_sample_rate=1.0) as recorded:
-        with operation("worker.sync", name="Sync"):
+        with sentry_sdk.isolation_scope(), operation("worker.sync", name="Sync"):
             await run(engine, *["SELECT 1"] * 10)
 
         (transaction,) = recorded.transactions
