@@ -15,57 +15,50 @@ KEPT_CONTEXTS = ("trace", "runtime", "feedback")
 DROPPED = ("breadcrumbs", "extra", "modules", "threads", "debug_meta", "_meta")
 KEPT_OF_REQUEST = ("method", "url")
 DROPPED_OF_FRAME = ("vars", "pre_context", "context_line", "post_context")
+CUT_APART = ("exception", "contexts", "request", "spans", "tags")
 TRIMMED_TAG = "delivery.trimmed"
 
 
 def trim_event(event: Event) -> Event:
     """Return a copy of some tens of KB at most: no variables, source, breadcrumbs, extra, request body; texts cut.
 
-    The tag `delivery.trimmed` says so. A transaction keeps its spans without their data.
+    The tag `delivery.trimmed` says so. A transaction keeps its spans without their data. Takes any JSON.
     """
-    small = {
-        key: _cut(value, levels=6)
-        for key, value in event.items()
-        if key not in DROPPED and key not in _OWN_WAY
-    }
-    if isinstance(event.get("exception"), dict):
-        values = event["exception"].get("values") or []
+    small = {key: _cut(value, levels=6) for key, value in event.items() if key not in (*DROPPED, *CUT_APART)}
+    if "exception" in event:
         # The last one is what was raised; its causes stand before it.
-        small["exception"] = {"values": [_trim_exception(value) for value in values[-MAX_EXCEPTIONS:]]}
-    if isinstance(event.get("contexts"), dict):
-        contexts = event["contexts"]
-        small["contexts"] = {k: _cut(contexts[k], levels=4) for k in KEPT_CONTEXTS if k in contexts}
-    if isinstance(event.get("request"), dict):
-        request = event["request"]
-        small["request"] = {k: _cut(request[k], levels=1) for k in KEPT_OF_REQUEST if k in request}
-    if isinstance(event.get("spans"), list):
-        small["spans"] = [
-            {key: _cut(value, levels=2) for key, value in span.items() if key != "data"}
-            for span in event["spans"]
-        ]
-    tags = event.get("tags")
-    if isinstance(tags, dict) or tags is None:
-        small["tags"] = {**_cut(tags or {}, levels=1), TRIMMED_TAG: "true"}
+        values = _entries(_part(event, "exception").get("values"))[-MAX_EXCEPTIONS:]
+        small["exception"] = {"values": [_trim_exception(value) for value in values]}
+    contexts, request = _part(event, "contexts"), _part(event, "request")
+    small["contexts"] = {key: _cut(contexts[key], levels=4) for key in KEPT_CONTEXTS if key in contexts}
+    if request:
+        small["request"] = {key: _cut(request[key], levels=1) for key in KEPT_OF_REQUEST if key in request}
+    if "spans" in event:
+        small["spans"] = [_without(span, ("data",)) for span in _entries(event["spans"])]
+    small["tags"] = {**_cut(_part(event, "tags"), levels=1), TRIMMED_TAG: "true"}
     return small
 
 
-_OWN_WAY = ("exception", "contexts", "request", "spans", "tags")
-
-
-def _trim_exception(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return _cut(value, levels=2)
-    small = {key: _cut(part, levels=4) for key, part in value.items() if key != "stacktrace"}
-    frames = (value.get("stacktrace") or {}).get("frames") or []
+def _trim_exception(value: Event) -> Event:
+    small = _without(value, ("stacktrace",))
+    # The newest frames stand last.
+    frames = _entries(_part(value, "stacktrace").get("frames"))[-MAX_FRAMES:]
     if frames:
-        # The newest frames stand last.
-        small["stacktrace"] = {
-            "frames": [
-                {key: _cut(part, levels=1) for key, part in frame.items() if key not in DROPPED_OF_FRAME}
-                for frame in frames[-MAX_FRAMES:]
-            ]
-        }
+        small["stacktrace"] = {"frames": [_without(frame, DROPPED_OF_FRAME) for frame in frames]}
     return small
+
+
+def _without(value: Event, dropped: tuple[str, ...]) -> Event:
+    return {key: _cut(part, levels=3) for key, part in value.items() if key not in dropped}
+
+
+def _part(value: Event, key: str) -> Event:
+    part = value.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _entries(value: Any) -> list[Event]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _cut(value: Any, *, levels: int) -> Any:
