@@ -9,7 +9,7 @@ from .prose import looks_secret
 from .spans import Classify, Span
 
 OPTION: Final = re.compile(r"""(?<![\w\-])--?([A-Za-z][\w\-]{1,40})['"]?(?:,\s?|\s{1,4})(?:\\?["']([^"'\\]{1,400})|([^\s"'\-\[\]{}(),;|&<>][^\s"'\[\]{}();|&<>]{0,400}))""")
-USER: Final = re.compile(r"""(?<![\w\-])(?:-u|--user|--proxy-user|-U|--userpwd)['"]?(?:[ =,]\s?|(?=\w))['"]?([^\s:"']{1,80}):([^\s"']{1,200})""")
+USER: Final = re.compile(r"""(?<![\w\-])(?:-u|-a|--user|--proxy-user|-U|--userpwd|--auth|--creds)['"]?(?:[ =,]\s?|(?=\w))['"]?([^\s:"']{1,80}):([^\s"']{1,200})""")
 _CLIENT_FLAGS: Final = {
     "mysql": "-p", "mysqldump": "-p", "mysqladmin": "-p", "mariadb": "-p", "mysqlsh": "-p", "sshpass": "-p", "mongosh": "-p", "mongo": "-p",
     "mongodump": "-p", "mongoexport": "-p", "login": "-p", "cqlsh": "-p", "redis-cli": "-a", "ldapsearch": "-w", "ldapmodify": "-w", "sqlcmd": "-P",
@@ -19,8 +19,11 @@ _CLIENT_FLAGS: Final = {
 CLIENT_NAMES: Final = frozenset(_CLIENT_FLAGS)
 CLIENT: Final = re.compile(r"(?<![\w\-])(" + "|".join(map(re.escape, sorted(_CLIENT_FLAGS, key=len, reverse=True))) + r")(?:\.exe)?['\",]{0,2}\s([^\n|;]{1,400})")
 PASS_SOURCE: Final = re.compile(r"(?<![\w])pass:([^\s\"']{3,200})")
+OTHER: Final = re.compile(r"(?:\bssh-keygen\s[^\n]{0,80}?-[NP]\s|\s-U\s[\w.\\]{1,40}%)[\"']?([^\s\"']{3,200})")
+NET_USE: Final = re.compile(r"\s/user:\S{1,60}\s([^\s\"'/]{3,200})")
+SPACED: Final = re.compile(r"(?<![\w\-.$/])([A-Za-z]{2,20}(?:[_\-][A-Za-z]{2,20}){1,4})[ \t]{1,4}([^\s\"'\[\](){}<>=:,;]{6,400})(?=[\s,;]|$)")
 HTPASSWD: Final = re.compile(r"\bhtpasswd\s(?:-\w*b\w*\s)(?:-\w+\s){0,4}(?:\S+\s){1,2}([^\s\"']{3,200})(?=\s|$|['\"])")
-AUTH: Final = re.compile(r"(?<![\w\-])(?:AUTH|auth)[ \t]+(?:(?:PLAIN|LOGIN|XOAUTH2|CRAM-MD5|GSSAPI|default)[ \t]+)?([^\s\"'\\()<>,]{4,2000})(?:[ \t]+([^\s\"'\\()<>,]{4,2000}))?")
+AUTH: Final = re.compile(r"(?<![\w\-])(?:AUTH|auth|authenticate|AUTHENTICATE|vault login)[ \t]+(?:(?:PLAIN|LOGIN|XOAUTH2|CRAM-MD5|GSSAPI|default)[ \t]+)?([^\s\"'\\()<>,]{4,2000})(?:[ \t]+([^\s\"'\\()<>,]{4,2000}))?")
 CHALLENGE: Final = re.compile(r"334[^\n]{0,80}\n[^\n]{0,40}?(?:send:|C:|>{1,3}|->|client:)\s{0,3}b?['\"]?([A-Za-z0-9+/=]{4,2000})(?![\w])")
 REDIS: Final = re.compile(r"(?<![\w])(?:HSET|HMSET|HSETNX|CONFIG SET|MSET|SET|SETEX|GETSET|HELLO)[ \t]([^\n()]{3,2000})")
 REQUIREPASS: Final = re.compile(r"(?<![\w])(?:requirepass|masterauth|ACL SETUSER \w+[^\n>]{0,80}>)\s{0,3}[\"']?([^\s\"')]{3,200})")
@@ -43,12 +46,21 @@ def find_command(text: str, classify: Classify) -> list[Span]:
                 spans.append(Span(match.start(2), match.end(2), "cli"))
         for match in CLIENT.finditer(text):
             _add_client(spans, match)
+        for match in OTHER.finditer(text):
+            _add(spans, match)
         for match in HTPASSWD.finditer(text):
             _add(spans, match)
+    if "/user:" in text:
+        for match in NET_USE.finditer(text):
+            _add(spans, match)
+    if ("_" in text or "-" in text) and " " in text:
+        for match in SPACED.finditer(text):
+            if classify(match.group(1)) is KeyClass.SECRET and looks_secret(match.group(2)):
+                spans.append(Span(match.start(2), match.end(2)))
     if "pass:" in text:
         for match in PASS_SOURCE.finditer(text):
             _add(spans, match)
-    if "AUTH" in text or "auth " in text:
+    if "AUTH" in text or "auth " in text or "authenticate " in text or "vault " in text:
         for match in AUTH.finditer(text):
             for group in (1, 2):
                 value = (match.group(group) or "").rstrip(".,;:")

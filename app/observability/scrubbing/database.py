@@ -25,7 +25,7 @@ MYSQL_DUPLICATE: Final = re.compile(r"Duplicate entry '(.{1,400}?)' for key '?([
 ARGUMENT: Final = re.compile(r"invalid input for query argument \$\d+: (.{1,2000}?)(?= \([^()\n]{0,200}\)?$|$|\n)")
 # Libraries quote what they could not parse; with a mis-typed connection URL that is the password.
 ECHO: Final = re.compile(
-    r"(?:invalid (?:integer|boolean|[\w\-]{2,24}) value:?|invalid literal for int\(\) with base \d+:|could not convert string to float:|could not be cast to integer value as|nonnumeric port:|[Ii]nvalid port:?"
+    r"(?:invalid (?:(?:integer|boolean|[\w\-]{2,24}) )?value(?: for parameter \"\w{1,40}\")?:?|with args beginning with:|invalid literal for int\(\) with base \d+:|could not convert string to float:|could not be cast to integer value as|nonnumeric port:|[Ii]nvalid port:?"
     r"|bad value for \w{2,30}:|could not translate host name|failed to resolve host|Temporary failure resolving|missing \"=\" after|invalid (?:connection option|URI query parameter|percent-encoded token|dsn|port number|hostname|URL|channel_binding value|isoformat string|header value|token|date|number|email|uuid|input)[\w ]{0,20}:?"
     r"|invalid input syntax for (?:type )?[\w ]{2,30}:|invalid input value for enum \w{1,60}:|value too long for [\w ()]{1,60}:|in header value:|time data|input_value=|Unknown database|Access denied for user|unsupported scheme|Failed to parse:?|Invalid URL|not a valid \w{1,30}:?|Could not parse[\w ]{0,40}|cannot parse[\w ]{0,20}:?|Unexpected value:?|invalid choice:|unrecognized arguments?:|unknown (?:option|argument|url type):?|No connection adapters were found for|Name or service not known:|encode characters? in|does not match)"
     r"\s{0,3}b?(\\?[\"'])(.{3,400}?)\1",
@@ -37,7 +37,7 @@ _ECHO_WORDS: Final = (
 SQL_VERBS: Final = (
     "select", "insert ", "update ", "delete ", " as (", "merge ", "create ", "alter ", "call ", "exec", "replace ", "copy ", "set ", "grant ",
 )  # fmt: skip
-SUBJECT: Final = re.compile(r"^(?:ValueError: )?(['\"])(.{6,200}?)\1 (?:is not a valid \w+|does not appear to be|is not in list|is not a valid)")
+SUBJECT: Final = re.compile(r"(?:^|^ValueError: |value |unknown command )(['\"])(.{6,200}?)\1 (?:is not a valid \w+|is out of range|does not appear to be|is not in list|is not a valid)")
 _HOST: Final = re.compile(r"^[a-z0-9]+(?:[.\-][a-z0-9]+)*(?::\d+)?$")
 
 

@@ -57,6 +57,8 @@ def is_masked(value: str) -> bool:
         return False
     if "@" in value and found.end() < value.find("@") + 4 and found.start() <= 3:
         return True
+    if found.start() == 0 and found.end() >= 3 and value[found.end() : found.end() + 1] in (" ", "(", ""):
+        return True
     rest = len(_MASK.sub("", value))
     return rest <= 12 and rest <= max(4, (found.end() - found.start()) * 3)
 

@@ -80,7 +80,7 @@ _SECRET_PAIRS: Final = _set("""
     two:factor magic:link reset:link mot:passe db:pass database:pass smtp:pass redis:pass user:pass login:pass root:pass
     admin:pass mail:pass ftp:pass proxy:pass mysql:pass pg:pass email:pass my:pass old:pass new:pass
     connect:sid session:id sess:id session:hash session:data session:cookie sas:token refresh:token
-    id:token push:token device:token invite:token invitation:code shared:access auth:cookie auth:data auth:header
+    id:token push:token device:token invite:token invite:code invitation:code shared:access auth:cookie auth:data auth:header
     card:cvv card:cvc card:pin pin:code pin:block atm:pin
     x:signature hub:signature stripe:signature slack:signature shopify:hmac twilio:signature webhook:signature svix:signature
     amz:signature amz:credential goog:signature goog:credential
@@ -91,7 +91,7 @@ _PERSONAL_PAIRS: Final = _set("""
     family:name maiden:name legal:name sur:name holder:name cardholder:name customer:name patient:name beneficiary:name recipient:name
     contact:name billing:name shipping:name payer:name payee:name guest:name traveler:name traveller:name passenger:name
     employee:name applicant:name person:name real:name account:holder card:holder account:owner
-    home:address street:address shipping:address billing:address postal:address mailing:address delivery:address
+    street:name home:address street:address shipping:address billing:address postal:address mailing:address delivery:address
     residential:address customer:address user:address address:line address:line1 address:line2 address:street
     social:security national:id national:insurance identity:number insurance:number tax:id tax:number id:number personal:number
     passport:number passport:no drivers:license driver:license driving:licence driving:license drivers:licence
@@ -103,7 +103,7 @@ _PERSONAL_PAIRS: Final = _set("""
     tax:identification resident:registration id:card carte:identite codice:fiscale steuer:id steuer:nummer
 """)
 # Enough to redact something that looks opaque, not a word.
-_WEAK_WORDS: Final = _set("""
+WEAK_WORDS: Final = _set("""
     auth session sessions sess sid credential credentials creds cred tokens signature sig pass nonce passwords
     sso saml samlresponse assertion identity dek kek seed salt hmac keystring authenticator
     pan forwarded webhook dsn sas login_hint otpauth encrypted ciphertext
@@ -269,6 +269,6 @@ def _kind_of(word: str) -> KeyClass:
         return KeyClass.PERSONAL
     if bare in _CODE_WORDS or word in _CODE_WORDS:
         return KeyClass.CODE
-    if bare in _WEAK_WORDS:
+    if bare in WEAK_WORDS:
         return KeyClass.WEAK
     return KeyClass.PLACE if bare in _PLACE_WORDS else KeyClass.NONE

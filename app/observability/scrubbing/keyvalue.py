@@ -17,13 +17,13 @@ SEPARATOR: Final = re.compile("[=:\uff1a\uff1d]")
 # Rarer separators, looked for only where their first character stands.
 _RARE: Final = re.compile(r"""->|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&quot;),""")
 # A name and its value as two items of a list: `("password", "x")`.
-_QUOTED_NAME: Final = re.compile(r"""["'`]([\w.$\-]{1,64})\\{0,4}["'`]\s?,""")
+_QUOTED_NAME: Final = re.compile(r"""["'`]([^"'`\n,]{0,60}? )?([\w.$\-]{1,64})\\{0,4}["'`]\s?,""")
 # Reads a name backwards: the text is reversed, so are the entities in here.
 _NAME: Final = re.compile(
     r"""[ \t]{0,12}(?:;touq&|[\"'`\\\])*]){0,10}([\w.$%\-]{1,64})(?:[ ]([\w\-]{1,20}))?(?:[ ]([\w\-]{1,20}))?""", re.VERBOSE
 )
 _OPEN: Final = re.compile(
-    r"""=?>?[ \t]{0,20}(?:</?\w{1,12}>[ \t]{0,3}){0,3}(?:\*\*[ ]?(?=[^*\s]))?(?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:(\\*)(["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
+    r"""=?>?[ \t]{0,20}(?:</?\w{1,12}>[ \t]{0,3}){0,3}(?:\*\*[ ]?(?=[^*\s]))?(?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:![\w\-]{1,20}[ ])?(?:(\\*)(["'`]{3}|["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
     re.VERBOSE,
 )
 _BARE: Final = re.compile(r"[^\s<>\"`\x00]{1,8192}")
@@ -32,6 +32,9 @@ _CUT: Final = re.compile(
 )
 _SCHEME: Final = re.compile(r"(?:bearer|basic|token|digest|negotiate|apikey|api-key|jwt|hawk|oauth|hmac|signature|aws4-hmac-sha256|key|bot|pop|dpop)\s+", re.IGNORECASE)
 _REST_OF_LINE: Final = re.compile(r"[^\r\n\"'`<>\\]{1,8192}")
+_CREDENTIAL_PAIR: Final = re.compile(r"""[(\[]\s?[bu]?["'][^"'\n]{1,80}["'],\s?[bu]?["']([^"'\n]{4,200})["']\s?[)\]]""")
+# A call, a subscript or an attribute: code that computes the value, not the value.
+_CODE: Final = re.compile(r"(?:[A-Za-z_]{2,40}\.){0,4}[A-Za-z_]{2,40}(?:\(|\[['\"\w])|(?:self|cls|settings|config|request|response|user|os)\.[A-Za-z_.]{2,60}(?![\w!@#$])")
 _NEXT_LINE: Final = re.compile(r"[ \t]{0,8}(?:[|>][-+]?)?[ \t]{0,8}(?:\r?\n[ \t]{0,16}){1,3}")
 _BARE_NUMBER: Final = re.compile(r"\d{5,40}(?=[)\]])")
 _LINE_END: Final = re.compile(r"[ \t]{0,8}(?:\r?\n|$)")
@@ -41,6 +44,9 @@ _VALUE_FIELDS: Final = frozenset("value val v input input_value content data tex
 _QUOTED_ITEM: Final = re.compile(r"""["']([^"'\\]{1,80})\\{0,4}["']""")
 _PASSPHRASE: Final = re.compile(r"[a-z]{3,12}(?:[ \-][a-z]{3,12}){2,23}(?=\s*(?:$|[\r\n\"']))")
 _COUNT_TAIL: Final = re.compile(r"\d{1,4}(?: (?:of|attempts?|more|left|chars?|characters?|items?|days?|hours?|minutes?|seconds?|times)\b|/\d)")
+# Keys of caches that hold what opens a door: `reset:<token>`.
+_DOORS: Final = frozenset("reset invite verify magic activation activate confirm refresh login recover".split())
+_DOOR_VALUE: Final = re.compile(r"[\w\-]{16,200}(?![\w:])")
 _PENDING_CHARS: Final = 400
 
 
@@ -56,9 +62,11 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
         matches = sorted((*matches, *_RARE.finditer(text)), key=re.Match.start)
     if "'," in text or '",' in text or "`," in text:
         for item in _QUOTED_NAME.finditer(text):
-            kind = classify(item.group(1))
-            span = _read_value(text, item.end(), ",", kind, item.group(1), is_source) if kind else None
-            if span:
+            kind = classify(item.group(2))
+            if kind is KeyClass.NONE or (item.group(1) and kind is not KeyClass.SECRET):
+                continue
+            span = _read_value(text, item.end(), ",", kind, item.group(2), is_source)
+            if span and not (item.group(1) and not looks_opaque(text[span.start : span.end])):
                 spans.append(span)
     reverse = text[::-1]
     for match in matches:
@@ -80,6 +88,11 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
         if kind is KeyClass.NONE:
             low = name.lower()
             if is_url and low in _URL_NAMES and _in_query(text, size - named.end(1)):
+                kind = KeyClass.WEAK
+            elif low in _DOORS and text[at] == ":" and text[end : end + 1].isalnum():
+                door = _DOOR_VALUE.match(text, end)
+                if not door or not looks_opaque(door.group()):
+                    continue
                 kind = KeyClass.WEAK
             elif low in _NAME_FIELDS:
                 told = _named_kind(text, end, classify)
@@ -223,7 +236,8 @@ def _is_sentence(value: str) -> bool:
 
 def _read_container(text: str, start: int, kind: KeyClass) -> Span | None:
     if kind is not KeyClass.SECRET:
-        return None
+        pair = _CREDENTIAL_PAIR.match(text, start) if kind is KeyClass.WEAK else None
+        return Span(pair.start(1), pair.end(1)) if pair and looks_opaque(pair.group(1)) else None
     stack = 0
     limit = min(len(text), start + 4096)
     for i in range(start, limit):
@@ -272,7 +286,7 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
         if value and looks_opaque(value.group().strip("'\",;")):
             start = scheme.end()
     bare = _BARE.match(text, start)
-    if not bare:
+    if not bare or _CODE.match(text, start):
         return None
     value = bare.group()
     cut = _CUT.search(value, 1) if len(value) > 1 else None
@@ -289,6 +303,8 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
         following = text[end : end + 24].split()
         if following and is_word(following[0]):
             return None
+    if kind is KeyClass.PERSONAL and " " in value and is_word(value.split()[0]):
+        return None
     if kind is KeyClass.PERSONAL and value.replace(" ", "").isalpha() and (value.islower() or separator == ":"):
         if any(is_word(word) for word in value.split()):
             return None
@@ -301,6 +317,16 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
     return Span(start, end)
 
 
+def _is_wordy(value: str) -> bool:
+    """True for words and identifiers in any case; a long mix of cases that spells nothing is none."""
+    letters = value.translate(_NO_JOINTS)
+    if not letters.isalpha():
+        return False
+    return len(value) < 16 or letters != value or bool(_CAMEL_WORDS.match(value))
+
+
+_CAMEL_WORDS: Final = re.compile(r"^(?:[A-Z]{0,5}[a-z]{2,})+[A-Z]{0,4}$")
+_NO_JOINTS: Final = {ord(char): None for char in "_-."}
 _SOURCE_LITERAL: Final = re.compile(
     r"""=?[ \t]{0,8}(?:[\w.\[\], |]{1,40}?[ \t]{0,4}=[ \t]{0,4})?(?:SecretStr\(|str\()?[bBuUrRfF]{0,2}(["'])((?:Bearer |Basic |Token )?[^"'\n\\{}]{4,400})\1"""
 )
@@ -310,11 +336,12 @@ def _read_source(text: str, at: int, kind: KeyClass) -> Span | None:
     """In source only a literal counts, and only one that reads like a credential."""
     literal = _SOURCE_LITERAL.match(text, at)
     if not literal:
-        return None
+        pair = _CREDENTIAL_PAIR.match(text, at)
+        return Span(pair.start(1), pair.end(1)) if pair and looks_opaque(pair.group(1)) else None
     value = literal.group(2).rpartition(" ")[2] if _SCHEME.match(literal.group(2)) else literal.group(2)
     if is_harmless(value, kind) or not looks_opaque(value) or "%" in value or "://" in value or " " in value.strip():
         return None
-    if value.replace("_").replace("-").replace(".").isalpha() or re.match(r"^[A-Z][\w\-]*$|^[\w.]+:[\w.]*$|^[^\w]+$", value) and not any(c.isdigit() for c in value):
+    if _is_wordy(value) or re.match(r"^[A-Z][\w\-]*$|^[\w.]+:[\w.]*$|^[^\w]+$", value) and not any(c.isdigit() for c in value):
         return None
     return Span(literal.start(2), literal.end(2))
 

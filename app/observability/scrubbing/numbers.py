@@ -128,7 +128,7 @@ def _person_number(raw: str, digits: str, before: str) -> str | None:
         return "phone"
     if size in (10, 11) and _US_PHONE.match(raw) and ("(" in raw or not raw.startswith("1")):
         return "phone"
-    if 7 <= size <= 15 and _is_called(before) and not _DATE.match(raw):
+    if 7 <= size <= 15 and _is_called(before) and not _DATE.match(raw) and raw.count(".") != 3:
         return "phone"
     if raw == digits:
         return "national_id" if size == 15 and raw[0] in "12" and 97 - int(raw[:13]) % 97 == int(raw[13:]) and "00" < raw[3:5] <= "12" else None

@@ -32,7 +32,7 @@ NATIONAL: Final = re.compile(
 
 
 _DIGIT_LETTER: Final = re.compile(r"\d[- ]?[A-Z]")
-_HOUSE: Final = re.compile(r"\d(?:(?<=[a-zß.é,] \d)|[A-Za-z]?,? (?:[A-Z]|rue|ave|bou|che|imp|all|qua|cou|rou|bis|ter))")
+_HOUSE: Final = re.compile(r"\d(?:(?<=[\w.,] \d)|[A-Za-z]?,? (?:[A-Z]|rue|ave|bou|che|imp|all|qua|cou|rou|bis|ter))")
 
 
 def find_person(text: str) -> list[Span]:

@@ -6,11 +6,10 @@ lower-case words, never values that were removed.
 """
 
 import re
-from enum import IntEnum
 from typing import Final
 
 from .command import CLIENT_NAMES
-from .keys import PAIR_ENDS, KeyClass, KeyClassifier
+from .keys import PAIR_ENDS, WEAK_WORDS, KeyClass, KeyClassifier
 from .prose import HEAD_WORDS
 
 _MAX_WORDS: Final = 20_000
@@ -20,7 +19,8 @@ _match_letters: Final = re.compile(r"[a-z0-9 _=.,:;()/?&'\"\-\[\]{}\n]*").fullma
 _find_shape: Final = re.compile(
     r"\d(?:[ \-./()_:]{1,2}\d|[a-z]|\d{12})|:[0-9a-f]{0,4}:|(?:^|[ '\"\n(\[])-|://[^/ ]*:|[(\[{]at[)\]}]|:[ \-]*\n"
 ).search
-_find_mixed: Final = re.compile(r"[a-z_\-]\d").search
+# A word like "session" matters only before something with letters and digits.
+_find_weak_value: Final = re.compile(rf"(?<![a-z])(?:{'|'.join(sorted(WEAK_WORDS))})[a-z_\d]{{0,20}}[\"'\])]{{0,2}}\s?[=: ]\s?[\"'(]?(?=[a-z_\-.]*[a-z_\-]\d)").search
 _SPACES: Final = {ord(char): " " for char in "0123456789 _=.,:;()/?&'\"-[]{}\n"}
 _TELLING: Final = frozenset(
     """
@@ -33,14 +33,6 @@ _TELLING: Final = frozenset(
 )
 
 
-class Verdict(IntEnum):
-    """What a text needs: nothing, a look at its names and values, or every rule."""
-
-    PLAIN = 0
-    NAMED = 1
-    UNKNOWN = 2
-
-
 class PlainWords:
     """Tell plain texts from those that need a look. Thread-safe: a set of words that only grows, up to a bound."""
 
@@ -50,21 +42,21 @@ class PlainWords:
         self._weak: set[str] = set()
         self._telling = (_TELLING | HEAD_WORDS | PAIR_ENDS | CLIENT_NAMES | keys.custom_words) - {"id", "session", "data"}
 
-    def judge(self, text: str) -> Verdict:
-        """Say whether any rule can have an interest in the text."""
+    def has_only(self, text: str) -> bool:
+        """True if the text is plain: no rule would remove anything from it."""
         if not _match_letters(text) or _find_shape(text):
-            return Verdict.UNKNOWN
+            return False
         words = set(text.translate(_SPACES).split())
         if words <= self._known:
-            return Verdict.PLAIN
+            return True
         new = words - self._known
         weak = {word for word in new if word in self._weak or self._classify(word) is KeyClass.WEAK}
         if not weak.isdisjoint(self._telling):
-            return Verdict.UNKNOWN
+            return False
         new -= weak
         if any(word in self._telling or len(word) > _MAX_WORD_CHARS or self._classify(word) is not KeyClass.NONE for word in new):
-            return Verdict.UNKNOWN
+            return False
         if len(self._known) < _MAX_WORDS:
             self._known |= new
             self._weak |= weak
-        return Verdict.NAMED if weak and _find_mixed(text) else Verdict.PLAIN
+        return not weak or not _find_weak_value(text)

@@ -19,7 +19,7 @@ _CODE: Final = (
     r"|(?:your|use|the|enter|with|dein|ihr) code|código|code de vérification)"
 )
 _LINK: Final = (
-    r"(?:[\"'`]?\s{0,3}(?:[:=#(]|\bis\b|\bwas\b|\bare\b|\blautet\b|\bist\b|\bes\b|\best\b|\bé\b|\bvalue\b|\bset to\b|\bchanged (?:from|to)\b|\bfrom\b|\bto\b|\bof\b|\bnumber\b|\bno\.|\busing\b|\bprovided\b|\bsent\b"
+    r"(?:[\"'`]?\s{0,3}(?:[:=#(]|\bis\b|\bwas\b|\bare\b|\blautet\b|\bist\b|\bes\b|\best\b|\bé\b|\bvalue\b|\bset to\b|\b(?:has been )?(?:changed|reset|set) (?:from|to)\b|\bfrom\b|\bto\b|\bof\b|\bnumber\b|\bno\.|\busing\b|\bprovided\b|\bsent\b"
     r"|\bfor (?:user )?[\w@.'\-]{1,40}(?: (?:is|was|=|:))?|\bid\b|\bstring\b|\bnow\b|->|→|:-))"
     r"{0,3}\s{0,4}(?:<[a-z]{1,8}[^<>]{0,40}>\s{0,3}){0,2}"
 )
@@ -49,6 +49,7 @@ _BIRTH_TAIL: Final = re.compile(
     rf"(?:[ _]?da(?:te|y))?(?: on| in| am| le| el| de)?\W{{0,4}}(?:is |was |of |\w{{1,12}} is )?\W{{0,3}}({_DATE})(?![\w])", re.IGNORECASE
 )
 _NOISE: Final = ".,;:!?)]}…\"'`"
+_ASSIGNMENT: Final = re.compile(r"^[A-Za-z][\w.\-]{0,30}=(?!=)")
 _UUID_OR_DATE: Final = re.compile(r"^(?:\d{4}-\d\d-\d\d|\d{1,2}:\d\d|v?\d+(?:\.\d+)+$|\d+(?:ms|s|m|h|d|kb|mb|gb|k|px|%|x)$|\d+/\d+$)", re.IGNORECASE)
 _CODE_VALUE: Final = re.compile(r"^(?:HTTP|E|ERR)?\d{3}$|^E\d+$", re.IGNORECASE)
 
@@ -59,7 +60,7 @@ def looks_secret(value: str) -> bool:
     size = len(value)
     if size < 5 or is_word(value) or is_masked(value) or value.startswith(("[Filtered", "$", "{", "%", "/", "http", "--", "@", "<", "#/", "0x")):
         return False
-    if value.endswith(("()", "=")) and not value.endswith("=="):
+    if (value.endswith(("()", "=")) and not value.endswith("==")) or _ASSIGNMENT.match(value):
         return False
     if _UUID_OR_DATE.match(value):
         return False
@@ -93,9 +94,9 @@ _PLAIN_CODE_HEADS: Final = _words("code código codes")
 _NUMBER_HEADS: Final = _words("""
     passport passeport pasaporte reisepass ssn itin ein nino cpf cnpj dni nie nif bsn pesel personnummer fødselsnummer cpr hetu aadhaar aadhar pan sin nir insee
     curp rfc tfn medicare hkid nric rut cuit cuil ahv iban bic abn tin nhs insurance security license licence plate fiscale steuer steuernummer kontonummer
-    kundennummer ausweisnummer id
+    kundennummer ausweisnummer nss sozialversicherungsnummer sozialversicherungsnr rentenversicherungsnummer personalausweis id
 """)
-_PLAIN_NUMBER_HEADS: Final = _words("number no nr num nummer")
+_PLAIN_NUMBER_HEADS: Final = _words("number no nr num nummer account konto")
 _BIRTH_HEADS: Final = _words("born birth birthday birthdate dob geboren geb geburtsdatum née né naissance nacido nacida nacimiento")
 _NAME_HEADS: Final = _words("name names surname")
 HEAD_WORDS: Final = _SECRET_HEADS | _KEY_HEADS | _CODE_HEADS | _PLAIN_CODE_HEADS | _NUMBER_HEADS | _PLAIN_NUMBER_HEADS | _BIRTH_HEADS | _NAME_HEADS
@@ -179,6 +180,10 @@ def _add_at(spans: list[Span], text: str, low: str, at: int, end: int, role: str
         return
     if role == "s" or (role == "k" and _follows(low, at, _KEY_BEFORE)):
         _add_secret(spans, text, end, low.startswith("p", at))
+    elif role == "k":
+        match = _LONG_KEY.match(text, end)
+        if match and is_random(match.group(1)):
+            spans.append(Span(match.start(1), match.end(1), "prose"))
     elif role == "f":
         match = _NAME_TAIL.match(text, end) if _follows(low, at, _NAME_BEFORE) or low.startswith("surname", at) else None
         if match and not is_word(match.group(1)):
@@ -204,8 +209,16 @@ def _add_at(spans: list[Span], text: str, low: str, at: int, end: int, role: str
             spans.append(Span(match.start(1), match.start(1) + size, "national_id"))
 
 
+_LONG_KEY: Final = re.compile(r"[\"'`:]?\s{1,3}[\"'`(]?([A-Za-z0-9_\-+/]{24,200})(?![\w])")
+
+
+def is_random(value: str) -> bool:
+    """True for a run that mixes upper case, lower case and digits as no identifier does."""
+    return any(c.isdigit() for c in value) and any(c.isupper() for c in value) and any(c.islower() for c in value)
+
+
 _NEXT: Final = re.compile(r"[\"'`]?[\s\-_]{0,3}([^\s]{1,40})")
-_LINK_WORDS: Final = _words("is was are lautet ist es est é value set changed from to of number no using provided sent for id string now key keys cookie hash")
+_LINK_WORDS: Final = _words("has been is was are lautet ist es est é value set changed from to of number no using provided sent for id string now key keys cookie hash")
 
 
 def _add_secret(spans: list[Span], text: str, end: int, is_password: bool) -> None:
@@ -250,4 +263,4 @@ def _number_end(value: str) -> int:
         digits += sum(c.isdigit() for c in group)
         if not has_digit and not digits:
             end = piece.end()
-    return end if digits >= 5 else 0
+    return end if digits >= 5 or (digits == 4 and value[:end].isupper() and value[:end].isalnum() and end >= 8) else 0

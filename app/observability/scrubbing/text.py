@@ -20,7 +20,7 @@ from .markup import find_markup
 from .marker import FILTERED, TRUNCATED
 from .numbers import find_numbers, is_dense
 from .person import find_person
-from .plain import PlainWords, Verdict
+from .plain import PlainWords
 from .prose import find_prose
 from .spans import Span, cut
 from .tokens import RUN, find_tokens
@@ -44,7 +44,7 @@ class Mode(IntEnum):
     SQL = 6
 
 
-_AUTH: Final = re.compile(r"(?<![\w\-])(?:bearer|basic|token|apikey|digest)[ \t]{1,4}(?:token[ :]{1,2})?[\"']?([A-Za-z0-9\-._~+/]{8,4096}={0,2})", re.IGNORECASE)
+_AUTH: Final = re.compile(r"(?<![\w\-])(?:bearer|basic|token|apikey|digest)[ \t]{1,4}(?:token[ :]{1,2})?[\"']?([A-Za-z0-9\-._~+/]{8,4096}={0,2})(?![A-Za-z0-9_=])", re.IGNORECASE)
 _DIGIT: Final = re.compile(r"\d")
 _ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}|&\w{2,6};|&#|\\+u00|\\+x[2-7]")
 _AUTH_WORDS: Final = ("bearer ", "basic ", "token ", "apikey ", "digest ")
@@ -89,12 +89,8 @@ class TextScrubber:
         tail = ""
         if len(text) > MAX_STRING_CHARS:
             text, tail = text[:MAX_STRING_CHARS].removesuffix(TRUNCATED), TRUNCATED
-        if not self._patterns and mode is not Mode.SQL:
-            verdict = self._plain.judge(text)
-            if verdict is Verdict.PLAIN or (
-                verdict is Verdict.NAMED and not find_pairs(text, self._classify) and not find_prose(text, text, True)
-            ):
-                return text + tail if tail else text
+        if not self._patterns and mode is not Mode.SQL and self._plain.has_only(text):
+            return text + tail if tail else text
         for _ in range(_MAX_ROUNDS):
             out = self._once(text, mode, hits, taints)
             if out is text or out == text:

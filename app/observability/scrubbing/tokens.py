@@ -46,6 +46,7 @@ _SHAPES: Final = (
     r"NRJS-[a-f0-9]{15,}",
     r"PMAK-[a-f0-9]{20,}(?:-[a-f0-9]{16,})?",
     r"sq0[a-z]{3}-[\w\-]{20,}",
+    r"EAA[A-Za-z0-9]{60,}",
     r"EAAA[A-Za-z0-9\-_]{40,}",
     r"rzp_(?:live|test)_[A-Za-z0-9]{10,}",
     r"dp\.(?:pt|st|ct|sa|scim|audit)\.[\w.\-]{20,}",

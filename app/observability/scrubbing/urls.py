@@ -6,10 +6,10 @@ from typing import Final
 from .spans import Span
 
 USERINFO: Final = re.compile(r"(?<![\w])[A-Za-z][A-Za-z0-9+.!\-]{1,30}:{0,1}//([^\s/@:\"'<>?#\\]{0,100}):([^\s\"'<>]{1,400})@(?=[\w\[.\-%]|$)")
-USERINFO_CUT: Final = re.compile(r"(?<![\w])[A-Za-z][A-Za-z0-9+.\-]{1,30}://[^\s/@:\"'<>?#\\\[]{1,100}:([^\s/\"'<>@?#:]{3,200})$")
+USERINFO_CUT: Final = re.compile(r"(?<![\w])[A-Za-z][A-Za-z0-9+.\-]{1,30}://([^\s/@:\"'<>?\\\[]{0,100}):([^\s/\"'<>@?:]{3,200})(?=$|['\"])")
 USER_TOKEN: Final = re.compile(r"://([^\s/@:\"'<>?#\\]{16,400})@")
 # In these places a path holds something that opens a door.
-_STRONG: Final = r"[\w\-]{0,20}(?:reset|invite|invitation|verify|verification|confirm|activat|magic|unsubscribe|recover|accept|onboard|join|signup|otp|passwordless)[\w\-]{0,20}"
+_STRONG: Final = r"[\w\-]{0,20}(?:reset|invite|invitation|verify|verification|confirm|activat|magic|unsubscribe|recover|accept|onboard|join|password|signup|otp|passwordless)[\w\-]{0,20}"
 _WEAK: Final = r"tokens?|share|shared|sessions?|secrets?|hooks?|webhooks?|download|downloads|link|links|s|d|u|l|t|k|auth|login|signin|sso|oauth|callback|keys?|api-?keys?|access|view|guest|public|feed|calendar|ical|sign"
 STRONG_SEGMENT: Final = re.compile(rf"/(?:{_STRONG})/(?:[a-z][a-z\-]{{1,20}}/){{0,2}}([\w.~%\-]{{14,600}})(?![\w])", re.IGNORECASE)
 WEAK_SEGMENT: Final = re.compile(rf"/(?:{_WEAK})/([\w.~%\-]{{20,600}})(?![\w])", re.IGNORECASE)
@@ -34,9 +34,9 @@ def find_urls(text: str, has_run: bool) -> list[Span]:
                     continue
                 spans.append(Span(match.start(2), end, "url_password"))
         for match in _cut_off(text):
-            value = match.group(1)
-            if not value.startswith(("[", "***", "{", "$", "%")) and not value.isdigit():
-                spans.append(Span(match.start(1), match.end(1), "url_password"))
+            value = match.group(2)
+            if not value.startswith(("[", "***", "{", "$", "%")) and not value.isdigit() and not (match.group(1) and value.isalpha()):
+                spans.append(Span(match.start(2), match.end(2), "url_password"))
         if "@" in text:
             for match in USER_TOKEN.finditer(text):
                 value = match.group(1)

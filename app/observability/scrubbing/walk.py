@@ -379,5 +379,5 @@ def _is_about(key: Any) -> bool:
 
 
 _ABOUT: Final = frozenset(
-    "type kind expires expires_in expires_at created_at updated_at enabled status active scope scopes count min_length max_length version provider algorithm alg issued_at".split()
+    "type kind expires expires_in expires_at created_at updated_at enabled status active scope scopes count minlength maxlength min max pattern required format description title min_length max_length version provider algorithm alg issued_at".split()
 )
