@@ -1,70 +1,97 @@
 """Custom operations: the context `api_operation` and a span or transaction in one call."""
 
+import asyncio
 import functools
 import inspect
+import uuid
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import sentry_sdk
+from sentry_sdk import Scope
 from sentry_sdk.tracing import Span
 
-from .state import current_flow
+from .state import chain_of, current_flow
+from .types import Event, Hint
 
 CONTEXT = "api_operation"
 ORIGIN = "manual.streamapi"
+_FAILED = "__sentry_operation__"
+_running: "ContextVar[Operation | None]" = ContextVar("sentry_operation", default=None)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Operation:
     """One named piece of work; use as `with`, `async with` or decorator. Harmless when OFF.
 
-    Inside a recorded transaction it is a span; outside any request it starts a transaction of its own; inside a
-    request that was not sampled it only sets the context.
+    Inside a recorded transaction it is a span; outside any request it starts a transaction and a trace of its own;
+    inside a request that was not sampled it only sets the context. An exception that leaves it carries the context
+    along, so that operations running side by side are not taken for each other. One object serves one block at a
+    time; decorated functions make a new one for each call.
     """
 
     def __init__(self, op: str, name: str, context: dict[str, Any] | None) -> None:
         self.op = op
         self.name = name
-        self.context: dict[str, Any] = {"operation": op, **(context or {})}
+        self.context: dict[str, Any] = {"operation": op, "name": name, **(context or {})}
+        self._scope: Scope | None = None
         self._span: Span | None = None
-        self._previous: Span | None = None
+        self._previous_span: Span | None = None
+        self._outer: Operation | None = None
 
     def set(self, key: str, value: Any) -> None:
         """Add to the context `api_operation`, for example what is known only at the end."""
         self.context[key] = value
-        self._publish()
+        self.publish()
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Make this the operation that events of the request name."""
         if sentry_sdk.get_client().is_active():
             sentry_sdk.get_isolation_scope().set_context(CONTEXT, dict(self.context))
 
     def __enter__(self) -> "Operation":
-        self._publish()
         if not sentry_sdk.get_client().is_active():
             return self
-        scope = sentry_sdk.get_current_scope()
-        parent = scope.span
+        self._outer = _running.get()
+        _running.set(self)
+        self.publish()
+        self._scope = scope = sentry_sdk.get_current_scope()
+        self._previous_span = parent = scope.span
         if parent is not None:
             self._span = parent.start_child(op=self.op, name=self.name, origin=ORIGIN)
         elif current_flow() is None:
-            started = sentry_sdk.start_transaction(op=self.op, name=self.name, source="custom", origin=ORIGIN)
-            self._span = started
-        self._previous = parent
+            self._span = sentry_sdk.start_transaction(
+                op=self.op, name=self.name, source="custom", origin=ORIGIN, trace_id=uuid.uuid4().hex
+            )
         if self._span is not None:
             scope.span = self._span
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        scope, self._scope = self._scope, None
+        if scope is None:
+            return
+        _running.set(self._outer)
+        if error is not None:
+            error.__dict__.setdefault(_FAILED, {**self.context, "outcome": "failed"})
+        elif self._outer is not None:
+            self._outer.publish()
+        elif current_flow() is None:
+            sentry_sdk.get_isolation_scope().remove_context(CONTEXT)
+        else:
+            self.set("outcome", "ok")
         span, self._span = self._span, None
         if span is None:
             return
         if error is not None and span.status is None:
-            span.set_status("internal_error")
+            is_cancelled = isinstance(error, asyncio.CancelledError)
+            span.set_status("cancelled" if is_cancelled else "internal_error")
         for key, value in self.context.items():
             if isinstance(value, str | int | float | bool):
                 span.set_data(f"{CONTEXT}.{key}", value)
         span.finish()
-        sentry_sdk.get_current_scope().span = self._previous
+        scope.span = self._previous_span
 
     async def __aenter__(self) -> "Operation":
         return self.__enter__()
@@ -74,7 +101,7 @@ class Operation:
 
     def __call__(self, function: F) -> F:
         """Decorate a function or coroutine function; every call is an operation of its own."""
-        make = functools.partial(Operation, self.op, self.name, self.context)
+        make = functools.partial(Operation, self.op, self.name, dict(self.context))
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -93,7 +120,9 @@ class Operation:
 
 
 def operation(op: str, *, name: str, context: dict[str, Any] | None = None) -> Operation:
-    """Name a piece of work, as in `with operation("api.discovery", name="API Discovery", context=...)`.
+    """Name a piece of work.
+
+    As in `with operation("api.discovery", name="API Discovery", context={"category": "weather"}):`.
 
     Args:
         op: Sentry's span operation, `dotted.lower`.
@@ -101,3 +130,15 @@ def operation(op: str, *, name: str, context: dict[str, Any] | None = None) -> O
         context: Sent as context `api_operation` with every event of this request, and as span data.
     """
     return Operation(op, name, context)
+
+
+def name_failed_operation(event: Event, hint: Hint) -> Event:
+    """Enricher: give an event the context of the operation that its exception left first."""
+    error = (hint.get("exc_info") or (None, None))[1]
+    if error is not None:
+        for link in chain_of(error):
+            context = link.__dict__.get(_FAILED)
+            if context is not None:
+                event.setdefault("contexts", {})[CONTEXT] = context
+                break
+    return event

@@ -35,6 +35,7 @@ from .folding import ErrorFolding
 from .installation import installation_of
 from .lifespan import LifespanInstrumentation
 from .logged import hold_logged
+from .operations import name_failed_operation
 from .pipeline import Pipeline
 from .recording import RecordingTransport
 from .request import HttpOptions
@@ -211,6 +212,7 @@ def _start(handle: Observability) -> None:
         enrichers=(
             hold_logged,
             ExceptionEnricher(with_locals=settings.includes_locals),
+            name_failed_operation,
             RequestEnricher(send_email=settings.send_email),
             tag_database_failure,
             tag_upstream_failure,
