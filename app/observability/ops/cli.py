@@ -1,27 +1,22 @@
-"""The commands. Each reads settings, calls the part that does the work, prints what came of it and sets the
-exit code.
-"""
+"""The commands. Each reads settings, calls the part that does the work, prints what came of it, sets the exit code."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from dotenv import load_dotenv
 
 from ..settings import ObservabilityConfigError, ObservabilitySettings
 from . import railway as railway_format
-from .alerts.apply import Done, apply_plan, body_faults
-from .alerts.document import AlertDocument, AlertFileError, load
-from .alerts.plan import Change, Plan, make_plan, read_state
-from .api import SentryApi, SentryApiError
+from .alert_commands import alerts
+from .api import SentryApiError
 from .check.finding import Severity
 from .check.run import check, look_around, resolved
-from .console import FINDINGS, OK, WRONG_USE, give_up, paint, say, say_json, table
-from .ownership import rule_faults
+from .common import AsJson, ops_settings, worded
+from .console import FINDINGS, OK, paint, say, say_json, table
 from .release import BUDGET_S, announce, deployment_from, open_api
-from .settings import COMMAND, OpsConfigError, OpsSettings, variable
+from .settings import COMMAND, OpsConfigError, OpsSettings
 
 HELP = """Look after the Sentry side of this service.
 
@@ -35,31 +30,9 @@ app = typer.Typer(
     # Typer's own error display can show the values of variables.
     pretty_exceptions_enable=False,
 )
-alerts = typer.Typer(help="Alert rules and ownership as code: sentry/alerts.toml.", no_args_is_help=True)
 railway = typer.Typer(help="Railway's deployment formats.", no_args_is_help=True)
 app.add_typer(alerts, name="alerts")
 app.add_typer(railway, name="railway")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-AlertFile = Annotated[Path, typer.Option("--file", help="The alert rules.")]
-DEFAULT_FILE = Path("sentry/alerts.toml")
-Prune = Annotated[
-    bool, typer.Option("--prune", help="Also remove what we created and the file no longer has.")
-]
-Adopt = Annotated[
-    bool, typer.Option("--adopt-ownership", help="Also replace ownership rules written by hand at Sentry.")
-]
-
-
-@contextmanager
-def _worded(as_json: bool) -> Iterator[None]:
-    """Turn the failures that people can act on into a sentence and an exit code."""
-    try:
-        yield
-    except OpsConfigError as error:
-        give_up(str(error), as_json=as_json, code=WRONG_USE)
-    except (SentryApiError, AlertFileError) as error:
-        give_up(str(error), as_json=as_json)
 
 
 @app.command("check")
@@ -102,7 +75,7 @@ def send_one_of_each(
     # Imports the SDK and the whole module, which no other command needs.
     from .send_test import send_test
 
-    with _worded(as_json):
+    with worded(as_json):
         try:
             sent = send_test(ObservabilitySettings(), OpsSettings(), wait_s=wait_s)
         except ObservabilityConfigError as error:
@@ -121,81 +94,6 @@ def send_one_of_each(
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 
 
-@alerts.command("validate")
-def alerts_validate(file: AlertFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
-    """Check the file against what Sentry accepts, without asking Sentry. No token needed."""
-    with _worded(as_json):
-        document = load(file)
-        faults = [*body_faults(document), *_ownership(document, file)[1]]
-    if as_json:
-        say_json({"faults": faults, "monitors": len(document.monitor), "alerts": len(document.alert)})
-    else:
-        for fault in faults:
-            say(f"  - {fault}", "red")
-        if not faults:
-            count = f"{len(document.monitor)} monitors and {len(document.alert)} alerts"
-            say(f"{file}: {count}, all as Sentry takes them.")
-            for line in table((f"  {alert.name}", alert.meaning) for alert in document.alert):
-                say(line)
-    raise typer.Exit(FINDINGS if faults else OK)
-
-
-@alerts.command("plan")
-def alerts_plan(
-    file: AlertFile = DEFAULT_FILE, prune: Prune = False, adopt: Adopt = False, as_json: AsJson = False
-) -> None:
-    """Say what differs at Sentry and change nothing. Exit code 1 if something differs."""
-    with _worded(as_json):
-        document, rules = _checked(file)
-        with _api() as api:
-            plan = make_plan(document, read_state(api, document), rules=rules, prune=prune, adopt=adopt)
-    if as_json:
-        say_json(
-            {"in_sync": not plan.changes, "changes": list(map(asdict, plan.changes)), "notes": plan.notes}
-        )
-    else:
-        _say_plan(plan)
-    raise typer.Exit(FINDINGS if plan.changes else OK)
-
-
-@alerts.command("apply")
-def alerts_apply(
-    file: AlertFile = DEFAULT_FILE, prune: Prune = False, adopt: Adopt = False, as_json: AsJson = False
-) -> None:
-    """Make Sentry match the file, then look again whether it does. Touches only what this command created."""
-    with _worded(as_json):
-        document, rules = _checked(file)
-        with _api() as api:
-            plan = make_plan(document, read_state(api, document), rules=rules, prune=prune, adopt=adopt)
-            done = apply_plan(
-                api, document, plan, rules=rules, tell=(lambda _: None) if as_json else _say_done
-            )
-            left = plan
-            if plan.changes:
-                left = make_plan(document, read_state(api, document), rules=rules, prune=prune, adopt=adopt)
-    failed = [result for result in done if result.error]
-    if as_json:
-        say_json(
-            {
-                "in_sync": not left.changes,
-                "done": [{**asdict(result.change), "error": result.error} for result in done],
-                "left": list(map(asdict, left.changes)),
-                "notes": left.notes,
-            }
-        )
-    else:
-        _say_notes(left)
-        if not plan.changes:
-            say("Nothing to do: Sentry matches the file.", "green")
-        elif left.changes:
-            say(f"{len(left.changes)} differences are left; run it again.", "red")
-            if not failed:
-                _say_plan(left)
-        else:
-            say("Sentry matches the file now.", "green")
-    raise typer.Exit(FINDINGS if left.changes else OK)
-
-
 @app.command("release")
 def release(
     strict: Annotated[
@@ -211,7 +109,7 @@ def release(
     try:
         settings = ObservabilitySettings()
         deployment = deployment_from(settings.release, settings.environment)
-        ops = _ops_settings()
+        ops = ops_settings()
         with open_api(ops, settings.dsn, timeout_s=BUDGET_S, budget_s=BUDGET_S) as api:
             report = announce(api, deployment)
         steps = (report.skipped,) if report.skipped else report.steps
@@ -244,7 +142,7 @@ def railway_migrate(
     """
     if language not in ("ts", "py"):
         raise typer.BadParameter("must be ts or py", param_hint="--lang")
-    with _worded(as_json=False):
+    with worded(as_json=False):
         found = railway_format.service_from(railway_format.read_config(file), tuple(names or ()))
         service = railway_format.renamed(found, project, name)
     say(
@@ -252,71 +150,7 @@ def railway_migrate(
     )
 
 
-def _ops_settings() -> OpsSettings:
-    settings = OpsSettings()
-    if missing := settings.missing():
-        raise OpsConfigError(f"{', '.join(missing)} must be set (see the README, part for ops).")
-    return settings
-
-
-def _api() -> SentryApi:
-    return open_api(_ops_settings(), variable("SENTRY_DSN"))
-
-
-def _checked(file: Path) -> tuple[AlertDocument, str]:
-    document = load(file)
-    rules, faults = _ownership(document, file)
-    faults = [*body_faults(document), *faults]
-    if faults:
-        raise AlertFileError(file, faults)
-    return document, rules
-
-
-def _ownership(document: AlertDocument, file: Path) -> tuple[str, list[str]]:
-    if document.ownership is None:
-        return "", []
-    path = file.parent / document.ownership.file
-    try:
-        rules = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return "", [f"{path}: {error}"]
-    return rules, [f"{path}: {fault}" for fault in rule_faults(rules)]
-
-
-_SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "remove": ("-", "red")}
-
-
-def _say_plan(plan: Plan) -> None:
-    for change in plan.changes:
-        sign, colour = _SIGNS[change.action]
-        say(f"{sign} {change.kind} {change.name}", colour)
-        for detail in change.details:
-            say(f"    {detail}")
-    _say_notes(plan)
-    count = len(plan.changes)
-    say(f"{count} to change; `alerts apply` does it." if count else "Sentry matches the file.")
-
-
-def _say_done(done: Done) -> None:
-    sign, colour = _SIGNS[done.change.action]
-    say(
-        f"{sign} {_title(done.change)}" + (f": {done.error}" if done.error else ""),
-        "red" if done.error else colour,
-    )
-    if not done.error:
-        for detail in done.change.details:
-            say(f"    {detail}")
-
-
-def _title(change: Change) -> str:
-    return f"{change.kind} {change.name}"
-
-
-def _say_notes(plan: Plan) -> None:
-    for note in plan.notes:
-        say(paint("note: ", "blue") + note)
-
-
 def main() -> None:
-    """Run the command line."""
+    """Run the command line with the variables of a `.env` file if there is one, as the service does."""
+    load_dotenv(".env")
     app()

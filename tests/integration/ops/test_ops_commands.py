@@ -1,5 +1,6 @@
 """The command line itself: exit codes, JSON, help, and never a secret."""
 
+import json
 import os
 import subprocess
 import sys
@@ -136,11 +137,12 @@ def test_help_explains_each_command(arguments: tuple[str, ...]) -> None:
     assert "Usage" in done.text
 
 
-def in_a_process(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def in_a_process(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the module in an empty folder: the project's own may have a `.env` file."""
     return subprocess.run(
         [sys.executable, "-m", "app.observability", *arguments],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environ},
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ},
         capture_output=True,
         text=True,
         timeout=90,
@@ -148,10 +150,15 @@ def in_a_process(*arguments: str, **environ: str) -> subprocess.CompletedProcess
     )
 
 
-def test_the_module_starts_as_a_program_without_colours_in_a_pipe(sentry: FakeSentryApi) -> None:
+def test_the_module_starts_as_a_program_without_colours_in_a_pipe(
+    sentry: FakeSentryApi, tmp_path: Path
+) -> None:
     done = in_a_process(
+        tmp_path,
         "alerts",
         "plan",
+        "--file",
+        FILE,
         SENTRY_ORG=ORG,
         SENTRY_PROJECT=PROJECT,
         SENTRY_AUTH_TOKEN=USER_TOKEN,
@@ -165,6 +172,7 @@ def test_the_module_starts_as_a_program_without_colours_in_a_pipe(sentry: FakeSe
 def test_send_test_sends_one_of_each_and_links_it(sentry: FakeSentryApi, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     done = in_a_process(
+        tmp_path,
         "send-test",
         SENTRY_DSN=sentry.dsn,
         SENTRY_ORG=ORG,
@@ -185,16 +193,24 @@ def test_send_test_sends_one_of_each_and_links_it(sentry: FakeSentryApi, tmp_pat
     assert PUBLIC_KEY not in done.stdout
 
 
-def test_send_test_says_what_sentry_refused(sentry: FakeSentryApi) -> None:
+def test_send_test_says_what_sentry_refused(sentry: FakeSentryApi, tmp_path: Path) -> None:
     sentry.envelope_status = 403
-    done = in_a_process("send-test", "--wait", "3", SENTRY_DSN=sentry.dsn)
+    done = in_a_process(tmp_path, "send-test", "--wait", "3", SENTRY_DSN=sentry.dsn)
     assert done.returncode == 1
     assert "accepted" not in done.stdout
 
 
-def test_send_test_without_a_dsn_is_wrong_use() -> None:
-    done = in_a_process("send-test")
+def test_send_test_without_a_dsn_is_wrong_use(tmp_path: Path) -> None:
+    done = in_a_process(tmp_path, "send-test")
     assert (done.returncode, "SENTRY_DSN must be set" in done.stderr) == (2, True)
+
+
+def test_variables_of_a_dotenv_file_are_read_as_the_service_reads_them(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SENTRY_TRACES_SAMPLE_RATE=0.25\nSENTRY_SLOW_QUERY_MS=9\n")
+    done = in_a_process(tmp_path, "check", "--offline", "--json", SENTRY_SLOW_QUERY_MS="7")
+    variables = json.loads(done.stdout)["variables"]
+    assert variables["SENTRY_TRACES_SAMPLE_RATE"]["value"] == "0.25"
+    assert variables["SENTRY_SLOW_QUERY_MS"]["value"] == "7"
 
 
 def test_migrate_prints_what_ships() -> None:
