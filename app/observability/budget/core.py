@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 
 from .folding import OTHERS, FoldKey, Kind, Reason, Schedule
 from .forecast import Forecast, make_forecast
-from .ledger import Alarm, Grant, Ledger, Limits, Pool, Request, Units
+from .ledger import Alarm, Grant, Ledger, Request
 from .memory import Memory, Report
+from .pools import Limits, Pool, Units
 from .stock import Stock
 
 Clock: TypeAlias = Callable[[], float]

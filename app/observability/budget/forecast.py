@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from .ledger import DAY_S, Limits, View
+from .ledger import View
+from .pools import DAY_S, Limits
 
 HOUR_S = 3600.0
 SPAN_MARGIN = 0.99

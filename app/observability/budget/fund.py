@@ -16,7 +16,8 @@ from typing import Any
 
 from .core import Budget
 from .document import Document
-from .ledger import Ledger, Pool, Request, no_units
+from .ledger import Ledger, Request
+from .pools import Pool, no_units
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from .core import Budget, Tally
 from .fund import FUND_SHARE, HELD_BACK_SHARE, OutageFund
-from .ledger import Grant, Ledger, Limits
+from .ledger import Grant, Ledger
 from .memory import Report
+from .pools import Limits
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine

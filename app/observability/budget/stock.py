@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from .demand import Demand
 from .forecast import span_cap
-from .ledger import ERROR_POOLS, Alarm, Grant, Ledger, Limits, Pool, Request, Units, no_units
+from .ledger import Alarm, Grant, Ledger, Request
+from .pools import ERROR_POOLS, Limits, Pool, Units, no_units
 
 RETRY_S = 1.0
 MIN_RATE = 1e-5
