@@ -140,9 +140,8 @@ def names(ingest: IngestServer) -> set[str]:
     found: set[str] = set()
     for event in ingest.events():
         values = (event.get("exception") or {}).get("values") or [{}]
-        found.add(
-            values[-1].get("type") or event.get("message") or (event.get("logentry") or {}).get("message")
-        )
+        logged = event.get("logentry") or {}
+        found.add(str(values[-1].get("type") or event.get("message") or logged.get("message")))
     return found
 
 

@@ -21,7 +21,7 @@ def basic(password: str) -> str:
 
 
 def settings(environment: str, *, with_token: bool) -> ObservabilitySettings:
-    return ObservabilitySettings(environment=environment, test_token=TOKEN if with_token else None)  # type: ignore[arg-type]
+    return ObservabilitySettings(environment=environment, test_token=TOKEN if with_token else None)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])

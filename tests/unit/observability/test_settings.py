@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -70,14 +71,14 @@ def test_an_empty_variable_is_an_unset_one(written: str, monkeypatch: pytest.Mon
 )
 def test_a_rate_is_understood_as_people_write_it(written: object, rate: float) -> None:
     """Case 70."""
-    assert ObservabilitySettings(traces_sample_rate=written).traces_sample_rate == rate  # type: ignore[arg-type]
+    assert ObservabilitySettings(traces_sample_rate=written).traces_sample_rate == rate
 
 
 @pytest.mark.parametrize("written", ["10", "-1", "nan", "inf", "ten", True, "101%", "1e400"])
 def test_a_wrong_rate_stops_the_start(written: object) -> None:
     """Case 70."""
     with pytest.raises(ObservabilityConfigError, match="SENTRY_TRACES_SAMPLE_RATE"):
-        ObservabilitySettings(traces_sample_rate=written)  # type: ignore[arg-type]
+        ObservabilitySettings(traces_sample_rate=written)
 
 
 @pytest.mark.parametrize("written", ["False", "false", "0", "no", "OFF", " false\n"])
@@ -153,7 +154,7 @@ def test_one_message_lists_every_fault_with_an_example_and_no_secret() -> None:
             traces_sample_rate=7,
             environment="none",
             release="a/b",
-            test_token=token,  # type: ignore[arg-type]
+            test_token=token,
         )
     text = str(caught.value)
     for name in ("DSN", "TRACES_SAMPLE_RATE", "ENVIRONMENT", "RELEASE", "TEST_TOKEN"):
@@ -164,7 +165,7 @@ def test_one_message_lists_every_fault_with_an_example_and_no_secret() -> None:
 
 def test_a_secret_is_in_no_repr() -> None:
     token = "-".join(("a", "long", "enough", "token"))
-    shown = repr(ObservabilitySettings(dsn=DSN, test_token=token))  # type: ignore[arg-type]
+    shown = repr(ObservabilitySettings(dsn=DSN, test_token=token))
     assert DSN not in shown
     assert token not in shown
 
@@ -177,7 +178,8 @@ def test_a_misspelled_keyword_is_named_with_those_that_exist() -> None:
 def test_every_setting_has_an_example_that_is_right() -> None:
     assert set(EXAMPLES) == set(ObservabilitySettings.model_fields)
     for name, example in EXAMPLES.items():
-        ObservabilitySettings(**{name: example, **({"dsn": DSN} if name == "enabled" else {})})  # type: ignore[arg-type]
+        values: dict[str, Any] = {name: example, **({"dsn": DSN} if name == "enabled" else {})}
+        ObservabilitySettings(**values)
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -205,5 +207,6 @@ def test_a_process_with_wrong_settings_ends_with_the_message_and_without_a_trace
 
 @pytest.mark.parametrize("name", ["scrub_keys", "scrub_allow"])
 def test_a_wrong_pattern_for_scrubbing_stops_the_start(name: str) -> None:
+    values: dict[str, Any] = {name: "re:("}
     with pytest.raises(ObservabilityConfigError, match=f"SENTRY_{name.upper()}"):
-        ObservabilitySettings(**{name: "re:("})  # type: ignore[arg-type]
+        ObservabilitySettings(**values)
