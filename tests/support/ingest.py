@@ -11,6 +11,7 @@ Envelopes that were answered with 2xx are `envelopes`; every request, also a ref
 import gzip
 import json
 import socket
+import ssl
 import threading
 import time
 from collections import deque
@@ -101,6 +102,7 @@ class IngestServer:
         self._thread: threading.Thread | None = None
         self.envelopes: list[ReceivedEnvelope] = []
         self.requests: list[ReceivedRequest] = []
+        self.connections = 0
 
     # life
 
@@ -147,6 +149,14 @@ class IngestServer:
         return f"http://{PUBLIC_KEY}@127.0.0.1:{self._port}/{PROJECT_ID}"
 
     # behaviour
+
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        """Speak TLS on connections that are made from now on."""
+        assert self._server is not None
+        # The handshake belongs to the connection's own thread: a client that fails it must not stop the server.
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
 
     def answer_with(
         self,
@@ -287,6 +297,7 @@ class _Handler(BaseHTTPRequestHandler):
         ingest = self._ingest()
         with ingest._changed:
             ingest._open.add(self.connection)
+            ingest.connections += 1
 
     def finish(self) -> None:
         ingest = self._ingest()

@@ -252,7 +252,9 @@ class Sender:
                 step()
             except Exception as failure:  # noqa: BLE001 - the thread must outlive any fault in one envelope
                 self._note_error(f"internal error: {type(failure).__name__}")
-                logger.warning("An envelope for Sentry failed with %s and is dropped", type(failure).__name__)
+                self._warn_once(
+                    0, "An envelope for Sentry failed with %s and is dropped", type(failure).__name__
+                )
                 pending = self._outbox.in_flight
                 if pending is not None:
                     self._finish(pending, Fate.INTERNAL_ERROR)
@@ -286,7 +288,7 @@ class Sender:
             victims = []
             if spool is not None:
                 self._outbox.max_disk_bytes = room
-                victims = self._outbox.adopt(found)
+                victims = self._outbox.adopt(found) if found else []
                 for pending in found:
                     _add(self._adopted, pending.tally)
         for pending in expired:
@@ -348,7 +350,7 @@ class Sender:
         elif status >= 500 or status in RETRYABLE:
             self._try_again(pending, status)
         else:
-            self._warn_once(status)
+            self._warn_status(status)
             self._finish(pending, Fate.TOO_LARGE if status == 413 else Fate.SEND_ERROR)
 
     def _try_again(self, pending: Pending, status: int) -> None:
@@ -409,7 +411,7 @@ class Sender:
             dropped = self._outbox.drop(self._has_to_go) if has_limits else []
         if has_limits and answer.status == 429:
             self._note_error("HTTP 429")
-            self._warn_once(429)
+            self._warn_status(429)
         for pending in dropped:
             self._store.finish(pending, Fate.RATE_LIMITED)
 
@@ -454,11 +456,14 @@ class Sender:
         with self._changed:
             self._last_error = error
 
-    def _warn_once(self, status: int) -> None:
-        if status in self._warned:
-            return
-        self._warned.add(status)
-        logger.warning("Sentry answered HTTP %s: %s", status, MEANINGS.get(status, "the event is dropped"))
+    def _warn_status(self, status: int) -> None:
+        meaning = MEANINGS.get(status, "it will not take the event, which is dropped")
+        self._warn_once(status, "Sentry answered HTTP %s: %s", status, meaning)
+
+    def _warn_once(self, key: int, message: str, *arguments: object) -> None:
+        if key not in self._warned:
+            self._warned.add(key)
+            logger.warning(message, *arguments)
 
 
 MEANINGS = {

@@ -49,6 +49,7 @@ class Store:
         self._clock = clock
         self._disk_rests_until = 0.0
         self._has_warned = False
+        self._has_warned_of_damage = False
 
     def secure(self, pending: Pending, envelope: Envelope) -> None:
         """Write an envelope to disk, or keep it serialized in memory if the disk will not have it.
@@ -170,9 +171,11 @@ class Store:
         try:
             return self.spool.read(file)
         except (DamagedFileError, OSError) as failure:
-            logger.warning(
-                "A file of the spool could not be read (%s); it is set aside", type(failure).__name__
-            )
+            if not self._has_warned_of_damage:
+                self._has_warned_of_damage = True
+                logger.warning(
+                    "A file of the spool could not be read (%s) and is left out", type(failure).__name__
+                )
             self.finish(pending, Fate.CACHE_OVERFLOW)
             return None
 
