@@ -8,26 +8,58 @@ from .keys import KeyClass
 from .prose import looks_secret
 from .spans import Classify, Span
 
-OPTION: Final = re.compile(r"""(?<![\w\-])--?([A-Za-z][\w\-]{1,40})['"]?(?:,\s?|\s{1,4})(?:\\?["']([^"'\\]{1,400})|([^\s"'\-\[\]{}(),;|&<>][^\s"'\[\]{}();|&<>]{0,400}))""")
-USER: Final = re.compile(r"""(?<![\w\-])(?:-u|-a|--user|--proxy-user|-U|--userpwd|--auth|--creds)['"]?(?:[ =,]\s?|(?=\w))['"]?([^\s:"']{1,80}):([^\s"']{1,200})""")
+OPTION: Final = re.compile(
+    r"""(?<![\w\-])--?([A-Za-z][\w\-]{1,40})['"]?(?:,\s?|\s{1,4})"""
+    r"""(?:\\?["']([^"'\\]{1,400})|([^\s"'\-\[\]{}(),;|&<>][^\s"'\[\]{}();|&<>]{0,400}))"""
+)
+USER: Final = re.compile(
+    r"""(?<![\w\-])(?:-u|-a|--user|--proxy-user|-U|--userpwd|--auth|--creds)['"]?"""
+    r"""(?:[ =,]\s?|(?=\w))['"]?([^\s:"']{1,80}):([^\s"']{1,200})"""
+)
 _CLIENT_FLAGS: Final = {
-    "mysql": "-p", "mysqldump": "-p", "mysqladmin": "-p", "mariadb": "-p", "mysqlsh": "-p", "sshpass": "-p", "mongosh": "-p", "mongo": "-p",
-    "mongodump": "-p", "mongoexport": "-p", "login": "-p", "cqlsh": "-p", "redis-cli": "-a", "ldapsearch": "-w", "ldapmodify": "-w", "sqlcmd": "-P",
-    "bcp": "-P", "7z": "-p", "unzip": "-P", "zip": "-P", "influx": "-p", "sqlplus": "-p", "smbclient": "-p", "xfreerdp": "/p:", "net": "/p:", "rabbitmqadmin": "-p",
-    "mosquitto_pub": "-P", "mosquitto_sub": "-P", "impala-shell": "-p", "vncpasswd": "-p", "expect": "-p", "isql": "-P", "clickhouse-client": "-p", "psexec": "-p", "nmap": "-p_",
+    "mysql": "-p", "mysqldump": "-p", "mysqladmin": "-p", "mariadb": "-p", "mysqlsh": "-p",
+    "sshpass": "-p", "mongosh": "-p", "mongo": "-p", "mongodump": "-p", "mongoexport": "-p",
+    "login": "-p", "cqlsh": "-p", "redis-cli": "-a", "ldapsearch": "-w", "ldapmodify": "-w",
+    "sqlcmd": "-P", "bcp": "-P", "7z": "-p", "unzip": "-P", "zip": "-P", "influx": "-p", "sqlplus": "-p",
+    "smbclient": "-p", "xfreerdp": "/p:", "net": "/p:", "rabbitmqadmin": "-p", "mosquitto_pub": "-P",
+    "mosquitto_sub": "-P", "impala-shell": "-p", "vncpasswd": "-p", "expect": "-p", "isql": "-P",
+    "clickhouse-client": "-p", "psexec": "-p", "nmap": "-p_",
 }  # fmt: skip
 CLIENT_NAMES: Final = frozenset(_CLIENT_FLAGS)
-CLIENT: Final = re.compile(r"(?<![\w\-])(" + "|".join(map(re.escape, sorted(_CLIENT_FLAGS, key=len, reverse=True))) + r")(?:\.exe)?['\",]{0,2}\s([^\n|;]{1,400})")
+CLIENT: Final = re.compile(
+    r"(?<![\w\-])("
+    + "|".join(map(re.escape, sorted(_CLIENT_FLAGS, key=len, reverse=True)))
+    + r")(?:\.exe)?['\",]{0,2}\s([^\n|;]{1,400})"
+)
 PASS_SOURCE: Final = re.compile(r"(?<![\w])pass:([^\s\"']{3,200})")
-OTHER: Final = re.compile(r"(?:\bssh-keygen\s[^\n]{0,80}?-[NP]\s|\s-U\s[\w.\\]{1,40}%)[\"']?([^\s\"']{3,200})")
+OTHER: Final = re.compile(
+    r"(?:\bssh-keygen\s[^\n]{0,80}?-[NP]\s|\s-U\s[\w.\\]{1,40}%)[\"']?([^\s\"']{3,200})"
+)
 NET_USE: Final = re.compile(r"\s/user:\S{1,60}\s([^\s\"'/]{3,200})")
-SPACED: Final = re.compile(r"(?<![\w\-.$/])([A-Za-z]{2,20}(?:[_\-][A-Za-z]{2,20}){1,4})[ \t]{1,4}([^\s\"'\[\](){}<>=:,;]{6,400})(?=[\s,;]|$)")
-HTPASSWD: Final = re.compile(r"\bhtpasswd\s(?:-\w*b\w*\s)(?:-\w+\s){0,4}(?:\S+\s){1,2}([^\s\"']{3,200})(?=\s|$|['\"])")
-AUTH: Final = re.compile(r"(?<![\w\-])(?:AUTH|auth|authenticate|AUTHENTICATE|vault login)[ \t]+(?:(?:PLAIN|LOGIN|XOAUTH2|CRAM-MD5|GSSAPI|default)[ \t]+)?([^\s\"'\\()<>,]{4,2000})(?:[ \t]+([^\s\"'\\()<>,]{4,2000}))?")
-CHALLENGE: Final = re.compile(r"334[^\n]{0,80}\n[^\n]{0,40}?(?:send:|C:|>{1,3}|->|client:)\s{0,3}b?['\"]?([A-Za-z0-9+/=]{4,2000})(?![\w])")
-REDIS: Final = re.compile(r"(?<![\w])(?:HSET|HMSET|HSETNX|CONFIG SET|MSET|SET|SETEX|GETSET|HELLO)[ \t]([^\n()]{3,2000})")
-REQUIREPASS: Final = re.compile(r"(?<![\w])(?:requirepass|masterauth|ACL SETUSER \w+[^\n>]{0,80}>)\s{0,3}[\"']?([^\s\"')]{3,200})")
-DOCKERFILE: Final = re.compile(r"(?:^|\n|['\"])\s{0,8}(?:ENV|ARG|SETENV)\s+(\w{2,60})[ \t]+[\"']?([^\s\"'=][^\s\"']{2,400})")
+SPACED: Final = re.compile(
+    r"(?<![\w\-.$/])([A-Za-z]{2,20}(?:[_\-][A-Za-z]{2,20}){1,4})[ "
+    r"\t]{1,4}([^\s\"'\[\](){}<>=:,;]{6,400})(?=[\s,;]|$)"
+)
+HTPASSWD: Final = re.compile(
+    r"\bhtpasswd\s(?:-\w*b\w*\s)(?:-\w+\s){0,4}(?:\S+\s){1,2}([^\s\"']{3,200})(?=\s|$|['\"])"
+)
+AUTH: Final = re.compile(
+    r"(?<![\w\-])(?:AUTH|auth|authenticate|AUTHENTICATE|vault login)[ \t]+(?:(?:PLAIN|LOGIN|XOAUTH2"
+    r"|CRAM-MD5|GSSAPI|default)[ \t]+)?([^\s\"'\\()<>,]{4,2000})(?:[ \t]+([^\s\"'\\()<>,]{4,2000}))?"
+)
+CHALLENGE: Final = re.compile(
+    r"334[^\n]{0,80}\n[^\n]{0,40}?(?:send:|C:|>{1,3}|->"
+    r"|client:)\s{0,3}b?['\"]?([A-Za-z0-9+/=]{4,2000})(?![\w])"
+)
+REDIS: Final = re.compile(
+    r"(?<![\w])(?:HSET|HMSET|HSETNX|CONFIG SET|MSET|SET|SETEX|GETSET|HELLO)[ \t]([^\n()]{3,2000})"
+)
+REQUIREPASS: Final = re.compile(
+    r"(?<![\w])(?:requirepass|masterauth|ACL SETUSER \w+[^\n>]{0,80}>)\s{0,3}[\"']?([^\s\"')]{3,200})"
+)
+DOCKERFILE: Final = re.compile(
+    r"(?:^|\n|['\"])\s{0,8}(?:ENV|ARG|SETENV)\s+(\w{2,60})[ \t]+[\"']?([^\s\"'=][^\s\"']{2,400})"
+)
 _BASE64: Final = re.compile(r"^[A-Za-z0-9+/]{8,}={0,2}$")
 
 
@@ -39,7 +71,12 @@ def find_command(text: str, classify: Classify) -> list[Span]:
             kind = classify(match.group(1))
             group = 2 if match.group(2) is not None else 3
             value = match.group(group)
-            if kind and not is_harmless(value, kind) and not is_word(value) and (kind is not KeyClass.WEAK or looks_secret(value)):
+            if (
+                kind
+                and not is_harmless(value, kind)
+                and not is_word(value)
+                and (kind is not KeyClass.WEAK or looks_secret(value))
+            ):
                 spans.append(Span(match.start(group), match.end(group)))
         for match in USER.finditer(text):
             if not match.group(2).startswith(("[Filtered", "$")) and not match.group(2).isdigit():
@@ -94,7 +131,11 @@ def _add_client(spans: list[Span], match: re.Match[str]) -> None:
     attached = match.group(1).startswith(("mysql", "mariadb", "7z")) or flag == "/p:"
     gap = "" if attached else r"['\",]{0,2}[ =]{0,2}['\"]?"
     found = re.search(rf"(?:^|\s|['\"]){re.escape(flag)}{gap}([^\s\"',]{{3,200}})", match.group(2))
-    if found and not found.group(1).startswith(("[Filtered", "$", "-")) and not re.fullmatch(r"[\d:.,\-]+", found.group(1)):
+    if (
+        found
+        and not found.group(1).startswith(("[Filtered", "$", "-"))
+        and not re.fullmatch(r"[\d:.,\-]+", found.group(1))
+    ):
         start = match.start(2)
         spans.append(Span(start + found.start(1), start + found.end(1), "cli"))
 

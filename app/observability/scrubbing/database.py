@@ -7,37 +7,68 @@ from .prose import looks_secret
 from .spans import Classify, Span
 
 SQL: Final = re.compile(
-    r"(?:^|\[SQL: |STATEMENT:\s+|QUERY:\s+|(?<=[\"'(:] )|(?<=[\"'(`]))\s{0,8}(?:/\*.{0,200}?\*/\s{0,4})?(?:SELECT\s|INSERT\s+INTO\s|UPDATE\s+[\w.\"`]+\s+SET\s|DELETE\s+FROM\s|WITH\s+\w+\s+AS\s|MERGE\s+INTO|CREATE\s+(?:USER|ROLE|TABLE|SERVER|LOGIN)"
-    r"|ALTER\s+(?:USER|ROLE|LOGIN|SYSTEM)|CALL\s+\w+\(|EXEC(?:UTE)?\s|REPLACE\s+INTO|COPY\s+\w+|SET\s+[\w.]+\s*(?:=|TO)|GRANT\s)",
+    r"(?:^|\[SQL: |STATEMENT:\s+|QUERY:\s+|(?<=[\"'(:] )"
+    r"|(?<=[\"'(`]))\s{0,8}(?:/\*.{0,200}?\*/\s{0,4})?(?:SELECT\s|INSERT\s+INTO\s"
+    r"|UPDATE\s+[\w.\"`]+\s+SET\s|DELETE\s+FROM\s|WITH\s+\w+\s+AS\s|MERGE\s+INTO|CREATE\s+(?:USER|ROLE"
+    r"|TABLE|SERVER|LOGIN)"
+    r"|ALTER\s+(?:USER|ROLE|LOGIN|SYSTEM)|CALL\s+\w+\(|EXEC(?:UTE)?\s|REPLACE\s+INTO|COPY\s+\w+"
+    r"|SET\s+[\w.]+\s*(?:=|TO)|GRANT\s)",
     re.IGNORECASE,
 )
 LITERAL: Final = re.compile(r"(?<![\w])[eEnN]?'((?:[^'\\]|''|\\.){0,4000})(?:'|\Z)")
 DOLLAR: Final = re.compile(r"\$(\w{0,20})\$(.{1,4000}?)\$\1\$", re.DOTALL)
 _PLAIN: Final = re.compile(
-    r"^(?:[a-z]{1,16}(?:_[a-z]{1,16}){0,3}|[%_?: ,.\-/]{0,3}|\d{1,4} ?(?:second|minute|hour|day|week|month|year|sec|min|hr)s?|\d{4}-\d\d-\d\d(?:[ T][\d:.+Z\-]{4,20})?|\d{1,6}|utf-?8|[A-Z]{1,4}|\$\.?[\w.\[\]*]{1,60}|YYYY[\w\-: ]*|\[Filtered.*|\?)$"
+    r"^(?:[a-z]{1,16}(?:_[a-z]{1,16}){0,3}|[%_?: ,.\-/]{0,3}|\d{1,4} ?(?:second|minute|hour|day|week"
+    r"|month|year|sec|min|hr)s?|\d{4}-\d\d-\d\d(?:[ T][\d:.+Z\-]{4,20})?|\d{1,6}|utf-?8|[A-Z]{1,4}"
+    r"|\$\.?[\w.\[\]*]{1,60}|YYYY[\w\-: ]*|\[Filtered.*|\?)$"
 )
 _INSERT: Final = re.compile(r"\bVALUES\s*\(|PASSWORD|IDENTIFIED\s+BY|crypt\s*\(|digest\s*\(", re.IGNORECASE)
-PARAMETERS: Final = re.compile(r"(?:\[parameters: |\bparameters: (?=\$1))(.{1,20000}?)(?=\]\s*(?:\n|\(Background|$)|\Z)", re.DOTALL)
+PARAMETERS: Final = re.compile(
+    r"(?:\[parameters: |\bparameters: (?=\$1))(.{1,20000}?)(?=\]\s*(?:\n|\(Background|$)|\Z)", re.DOTALL
+)
 _ONLY_NUMBERS: Final = re.compile(r"^[\s\d.,()\[\]{}]*(?:None|True|False|null|[\s\d.,()\[\]{}])*$")
-KEY: Final = re.compile(r"Key \(([^\n]{1,300}?)\)=\((.{0,2000}?)\)(?= already| is not| is still| conflicts|\.|$|\n)", re.DOTALL)
-FAILING_ROW: Final = re.compile(r"Failing row contains \((.{1,8000}?)(?=\)\.?(?:\s*\n|$|['\"\\])|\Z)", re.DOTALL)
+KEY: Final = re.compile(
+    r"Key \(([^\n]{1,300}?)\)=\((.{0,2000}?)\)(?= already| is not| is still| conflicts|\.|$|\n)", re.DOTALL
+)
+FAILING_ROW: Final = re.compile(
+    r"Failing row contains \((.{1,8000}?)(?=\)\.?(?:\s*\n|$|['\"\\])|\Z)", re.DOTALL
+)
 MYSQL_DUPLICATE: Final = re.compile(r"Duplicate entry '(.{1,400}?)' for key '?([\w.]{1,80})")
-ARGUMENT: Final = re.compile(r"invalid input for query argument \$\d+: (.{1,2000}?)(?= \([^()\n]{0,200}\)?$|$|\n)")
+ARGUMENT: Final = re.compile(
+    r"invalid input for query argument \$\d+: (.{1,2000}?)(?= \([^()\n]{0,200}\)?$|$|\n)"
+)
 # Libraries quote what they could not parse; with a mis-typed connection URL that is the password.
 ECHO: Final = re.compile(
-    r"(?:invalid (?:(?:integer|boolean|[\w\-]{2,24}) )?value(?: for parameter \"\w{1,40}\")?:?|with args beginning with:|invalid literal for int\(\) with base \d+:|could not convert string to float:|could not be cast to integer value as|nonnumeric port:|[Ii]nvalid port:?"
-    r"|bad value for \w{2,30}:|could not translate host name|failed to resolve host|Temporary failure resolving|missing \"=\" after|invalid (?:connection option|URI query parameter|percent-encoded token|dsn|port number|hostname|URL|channel_binding value|isoformat string|header value|token|date|number|email|uuid|input)[\w ]{0,20}:?"
-    r"|invalid input syntax for (?:type )?[\w ]{2,30}:|invalid input value for enum \w{1,60}:|value too long for [\w ()]{1,60}:|in header value:|time data|input_value=|Unknown database|Access denied for user|unsupported scheme|Failed to parse:?|Invalid URL|not a valid \w{1,30}:?|Could not parse[\w ]{0,40}|cannot parse[\w ]{0,20}:?|Unexpected value:?|invalid choice:|unrecognized arguments?:|unknown (?:option|argument|url type):?|No connection adapters were found for|Name or service not known:|encode characters? in|does not match)"
+    r"(?:invalid (?:(?:integer|boolean|[\w\-]{2,24}) )?value(?: for parameter \"\w{1,40}\")?:?"
+    r"|with args beginning with:|invalid literal for int\(\) with base \d+:"
+    r"|could not convert string to float:|could not be cast to integer value as|nonnumeric port:"
+    r"|[Ii]nvalid port:?"
+    r"|bad value for \w{2,30}:|could not translate host name|failed to resolve host"
+    r"|Temporary failure resolving|missing \"=\" after|invalid (?:connection option|URI query parameter"
+    r"|percent-encoded token|dsn|port number|hostname|URL|channel_binding value|isoformat string"
+    r"|header value|token|date|number|email|uuid|input)[\w ]{0,20}:?"
+    r"|invalid input syntax for (?:type )?[\w ]{2,30}:|invalid input value for enum \w{1,60}:"
+    r"|value too long for [\w ()]{1,60}:|in header value:|time data|input_value=|Unknown database"
+    r"|Access denied for user|unsupported scheme|Failed to parse:?|Invalid URL|not a valid \w{1,30}:?"
+    r"|Could not parse[\w ]{0,40}|cannot parse[\w ]{0,20}:?|Unexpected value:?|invalid choice:"
+    r"|unrecognized arguments?:|unknown (?:option|argument|url type):?"
+    r"|No connection adapters were found for|Name or service not known:|encode characters? in"
+    r"|does not match)"
     r"\s{0,3}b?(\\?[\"'])(.{3,400}?)\1",
 )
 _ECHO_WORDS: Final = (
-    "nvalid", "ould not", "onnumeric", "bad value", "ailed", "ailure", "missing ", "too long", "header value", "time data", "input_value", "nknown", "denied",
-    "nsupported", "parse", "Unexpected", "unrecognized", "adapters", "codec", "does not", "not a valid", "not in list", "encode",
+    "nvalid", "ould not", "onnumeric", "bad value", "ailed", "ailure", "missing ", "too long",
+    "header value", "time data", "input_value", "nknown", "denied", "nsupported", "parse", "Unexpected",
+    "unrecognized", "adapters", "codec", "does not", "not a valid", "not in list", "encode",
 )  # fmt: skip
 SQL_VERBS: Final = (
-    "select", "insert ", "update ", "delete ", " as (", "merge ", "create ", "alter ", "call ", "exec", "replace ", "copy ", "set ", "grant ",
+    "select", "insert ", "update ", "delete ", " as (", "merge ", "create ", "alter ", "call ", "exec",
+    "replace ", "copy ", "set ", "grant ",
 )  # fmt: skip
-SUBJECT: Final = re.compile(r"(?:^|^ValueError: |value |unknown command )(['\"])(.{6,200}?)\1 (?:is not a valid \w+|is out of range|does not appear to be|is not in list|is not a valid)")
+SUBJECT: Final = re.compile(
+    r"(?:^|^ValueError: |value |unknown command )(['\"])(.{6,200}?)\1 (?:is not a valid \w+"
+    r"|is out of range|does not appear to be|is not in list|is not a valid)"
+)
 _HOST: Final = re.compile(r"^[a-z0-9]+(?:[.\-][a-z0-9]+)*(?::\d+)?$")
 
 
@@ -56,7 +87,11 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
             if any(classify(column) for column in columns) and not match.group(2).startswith("[Filtered"):
                 spans.append(Span(match.start(2), match.end(2), "row"))
     if "Failing row" in text:
-        spans.extend(Span(m.start(1), m.end(1), "row") for m in FAILING_ROW.finditer(text) if not m.group(1).startswith("[Filtered"))
+        spans.extend(
+            Span(m.start(1), m.end(1), "row")
+            for m in FAILING_ROW.finditer(text)
+            if not m.group(1).startswith("[Filtered")
+        )
     if "Duplicate entry" in text:
         for match in MYSQL_DUPLICATE.finditer(text):
             if classify(match.group(2).rpartition(".")[2]) or looks_echoed(match.group(1)):
@@ -79,7 +114,11 @@ def looks_echoed(value: str, is_host: bool = False) -> bool:
     """True if an echoed value reads like a password rather than like a word, number, date, host or id."""
     if not looks_secret(value) or " " in value or value.startswith("["):
         return False
-    if "://" in value or re.match(r"^\d+(?:[.,]\d+)*[a-z%]{0,3}$", value) or re.match(r"^[\d.,:/TZ+\- ]+$", value):
+    if (
+        "://" in value
+        or re.match(r"^\d+(?:[.,]\d+)*[a-z%]{0,3}$", value)
+        or re.match(r"^[\d.,:/TZ+\- ]+$", value)
+    ):
         return False
     if any(c in "!#$%^&*@~?" for c in value):
         return True
@@ -99,7 +138,12 @@ def _add_literals(spans: list[Span], text: str) -> None:
     strict = _INSERT.search(text) is not None
     for match in LITERAL.finditer(text):
         inner = match.group(1)
-        if inner and not inner.startswith("[Filtered") and inner != "?" and (strict and len(inner) > 3 or not _PLAIN.match(inner)):
+        if (
+            inner
+            and not inner.startswith("[Filtered")
+            and inner != "?"
+            and ((strict and len(inner) > 3) or not _PLAIN.match(inner))
+        ):
             spans.append(Span(match.start(1), match.end(1), "sql"))
     if "$$" in text or "$" in text:
         for match in DOLLAR.finditer(text):

@@ -8,10 +8,9 @@ from .keys import KeyClassifier
 from .patterns import split_custom
 from .text import Mode, TextScrubber
 from .walk import Removal, Scan, Walk
+from .words import words
 
-KINDS: Final = frozenset(
-    "event transaction log metric span session check_in feedback breadcrumb headers".split()
-)
+KINDS: Final = words("event transaction log metric span session check_in feedback breadcrumb headers")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,25 @@ import re
 from typing import Final
 
 from .keys import KeyClass
+from .words import words
 
-_WORDS: Final = frozenset("""
-    none null nil undefined nan true false yes no on off missing required optional expired invalid valid empty unset
-    set present absent not field redacted filtered hidden masked removed secret_removed scrubbed unknown n/a na - -- ?
-    string str int bool integer number object array any bytes float uuid dict list type default disabled enabled
-    bearer basic digest token refresh access password email refused denied failed error changed updated created sent
-    must should is was are has have had does did do can cannot could would will be been being the a an this that
-    it its of to in for from with without by at and or but if when while because than then
-    too may might wrong incorrect mismatch mismatched exceeded exceeds revoked rotated reset verification verified rejected accepted
-    unauthorized forbidden unauthenticated authenticated anonymous guest user active inactive pending ok success
-    found unsupported malformed provided supplied given here see your my our their his her you we they no_value
-    length minimum maximum min max between least most characters character letters digits symbols
-    needs need cannot can't don't doesn't isn't wasn't hasn't won't didn't
-    read write admin openid profile offline_access only
-    validation lookup header cookie api key secret session auth csrf cache
-    signature authorization already never still now again yet
-    fetched loaded parsed refreshed stored skipped ignored generated issued received accepted deleted retrieved obtained
-""".split())
+_WORDS: Final = words("""
+    none null nil undefined nan true false yes no on off missing required optional expired invalid valid
+    empty unset set present absent not field redacted filtered hidden masked removed secret_removed
+    scrubbed unknown n/a na - -- ? string str int bool integer number object array any bytes float uuid
+    dict list type default disabled enabled bearer basic digest token refresh access password email
+    refused denied failed error changed updated created sent must should is was are has have had does did
+    do can cannot could would will be been being the a an this that it its of to in for from with without
+    by at and or but if when while because than then too may might wrong incorrect mismatch mismatched
+    exceeded exceeds revoked rotated reset verification verified rejected accepted unauthorized forbidden
+    unauthenticated authenticated anonymous guest user active inactive pending ok success found
+    unsupported malformed provided supplied given here see your my our their his her you we they no_value
+    length minimum maximum min max between least most characters character letters digits symbols needs
+    need cannot can't don't doesn't isn't wasn't hasn't won't didn't read write admin openid profile
+    offline_access only validation lookup header cookie api key secret session auth csrf cache signature
+    authorization already never still now again yet fetched loaded parsed refreshed stored skipped ignored
+    generated issued received accepted deleted retrieved obtained
+""")
 _PLACEHOLDER: Final = re.compile(
     r"""^(?:
         \$\{[^}]*\}?|\{\{.*|\$\{\{.*|\$[A-Za-z_]\w*|\$\d{1,3}|%s|%\(\w+\)s|%\{[^}]*\}|:\w+|\?|\{[\w.!:]*\}|@\w{1,30}
@@ -34,12 +35,14 @@ _PLACEHOLDER: Final = re.compile(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _OBJECT: Final = re.compile(
-    r"^(?:<(?:class|function|bound method|module|built-in|coroutine|Task|Future|generator|async_generator|property)\b.*"
+    r"^(?:<(?:class|function|bound method|module|built-in|coroutine|Task|Future|generator|async_generator"
+    r"|property)\b.*"
     r"|<[\w.<>\[\], ]+ (?:object )?at 0x[0-9a-fA-F]+.*>?|<[A-Z]\w*(?:\.\w+)*(?:[ :]\d+)?>|<[\w.]+ [\w.]+: .*>"
-    r"|functools\.partial\(.*|[A-Z]\w*(?:\.\w+)*\(\)|[A-Z]\w*\.[A-Z_]+|[\w.]+\[[\w.\[\], ]+\]|PydanticUndefined\w*|Ellipsis|\.\.\.)$",
+    r"|functools\.partial\(.*|[A-Z]\w*(?:\.\w+)*\(\)|[A-Z]\w*\.[A-Z_]+|[\w.]+\[[\w.\[\], ]+\]"
+    r"|PydanticUndefined\w*|Ellipsis|\.\.\.)$",
     re.DOTALL,
 )
-_MASK: Final = re.compile(r"[*•●·∗]{2,}|(?<![A-Za-z])[xX]{3,}(?![A-Za-z])|…|\.{3,}|#{3,}|█")
+_MASK: Final = re.compile(r"[*•●·\u2217]{2,}|(?<![A-Za-z])[xX]{3,}(?![A-Za-z])|…|\.{3,}|#{3,}|█")
 _SIMPLE: Final = re.compile(r"^[a-zA-Z]+(?:[-_. ][a-zA-Z]+){0,4}$")
 _CODE: Final = re.compile(r"^\d{3,10}$|^\d{3}[- ]\d{3}$|^(?=(?:[A-Za-z]*\d){3})[A-Za-z0-9]{4,10}$")
 _DATE: Final = re.compile(r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?$")
@@ -94,7 +97,9 @@ def looks_opaque(value: str) -> bool:
         return False
     if _SIMPLE.match(value):
         mixed = not (value.islower() or value.isupper() or value.istitle())
-        return len(value) >= 16 and mixed and not ("_" in value or " " in value or "." in value or "-" in value)
+        return (
+            len(value) >= 16 and mixed and not ("_" in value or " " in value or "." in value or "-" in value)
+        )
     if _PATHLIKE.match(value) or _UUID.match(value):
         return False
     if value[0] in "<{[(":

@@ -9,8 +9,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from enum import IntEnum
+from itertools import pairwise
 from typing import Final
 from urllib.parse import unquote
+
+from .words import words
 
 MAX_KEY_CHARS: Final = 128
 _MAX_CACHED_KEYS: Final = 8192
@@ -27,128 +30,130 @@ class KeyClass(IntEnum):
     PLACE = 5  # the value goes if it looks like an address of a person
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_SECRET_WORDS: Final = _set("""
+_SECRET_WORDS: Final = words("""
     password passwd passwrd passw pwd pswd psw pword userpwd passphrase passcode passkey passwort kennwort
-    wachtwoord contraseña contrasena contrasenya senha motdepasse mdp parola parole haslo hasło heslo salasana
-    lösenord losenord passord adgangskode kodeord jelszo jelszó şifre sifre sandi
-    пароль секрет 密码 密碼 口令 パスワード 暗号 비밀번호 암호 geheimnis geheim clave secreto segredo
-    secret secrets token jwt bearer cookie cookies authorization authorisation csrf xsrf csrftoken xsrftoken
-    csrfmiddlewaretoken apikey apikeys apisecret apitoken authtoken authkey accesstoken refreshtoken idtoken
-    accesskey secretkey secretkeys privatekey privkey sessionid sessid sessionkey sessiontoken phpsessid jsessionid
-    aspsessionid connectsid cvv cvc cvv2 cvc2 csc mnemonic seedphrase clientsecret appsecret masterkey signingkey
-    encryptionkey sharedkey storagekey accountkey servicekey deploykey sshkey hmackey webhooksecret hashedpassword
-    passwordhash pwhash totp passkeys bearertoken usertoken logintoken resettoken
-    sharedaccesskey accountpassword basicauth userpass
+    wachtwoord contraseña contrasena contrasenya senha motdepasse mdp parola parole haslo hasło heslo
+    salasana lösenord losenord passord adgangskode kodeord jelszo jelszó şifre sifre sandi пароль секрет
+    密码 密碼 口令 パスワード 暗号 비밀번호 암호 geheimnis geheim clave secreto segredo secret secrets token jwt bearer
+    cookie cookies authorization authorisation csrf xsrf csrftoken xsrftoken csrfmiddlewaretoken apikey
+    apikeys apisecret apitoken authtoken authkey accesstoken refreshtoken idtoken accesskey secretkey
+    secretkeys privatekey privkey sessionid sessid sessionkey sessiontoken phpsessid jsessionid
+    aspsessionid connectsid cvv cvc cvv2 cvc2 csc mnemonic seedphrase clientsecret appsecret masterkey
+    signingkey encryptionkey sharedkey storagekey accountkey servicekey deploykey sshkey hmackey
+    webhooksecret hashedpassword passwordhash pwhash totp passkeys bearertoken usertoken logintoken
+    resettoken sharedaccesskey accountpassword basicauth userpass
 """)
 # Words that end with one of these are the thing itself: dbpassword, mytoken, xapikey.
 _SECRET_ENDINGS: Final = (
-    "password", "passwd", "passphrase", "passwort", "kennwort", "wachtwoord", "apikey", "secretkey", "privatekey",
-    "accesskey", "authtoken", "accesstoken", "csrftoken", "xsrftoken", "sessionid", "sessionkey", "clientsecret",
-    "idtoken", "refreshtoken", "apitoken", "pwd", "encryptionkey", "signingkey",
+    "password", "passwd", "passphrase", "passwort", "kennwort", "wachtwoord", "apikey", "secretkey",
+    "privatekey", "accesskey", "authtoken", "accesstoken", "csrftoken", "xsrftoken", "sessionid",
+    "sessionkey", "clientsecret", "idtoken", "refreshtoken", "apitoken", "pwd", "encryptionkey",
+    "signingkey",
 )  # fmt: skip
-_PERSONAL_WORDS: Final = _set("""
-    email emails mail mails emailaddress mailaddress useremail correo phone phones telephone telefon telefono teléfono
-    telefoon téléphone mobile mobilephone mobileno phonenumber phoneno cellphone msisdn telno handynummer whatsapp
-    ssn itin nino iban dob birthdate birthday dateofbirth geburtsdatum geburtstag naissance fechanacimiento nascimento
-    geboortedatum passport passportno reisepass pasaporte
-    firstname lastname middlename fullname surname givenname familyname forename forenames nachname vorname apellido
-    apellidos prenom prénom nomdefamille sobrenome achternaam voornaam cognome maidenname cardholder accountholder
-    creditcard cardnumber ccnumber ccnum cardno kreditkarte creditcardnumber debitcard
-    socialsecurity socialsecuritynumber nationalid nationalinsurance taxid taxnumber personnummer
-    cpf cnpj curp dni nif bsn pesel aadhaar aadhar cuit cuil nir insee tfn nric hkid hetu
+_PERSONAL_WORDS: Final = words("""
+    email emails mail mails emailaddress mailaddress useremail correo phone phones telephone telefon
+    telefono teléfono telefoon téléphone mobile mobilephone mobileno phonenumber phoneno cellphone msisdn
+    telno handynummer whatsapp ssn itin nino iban dob birthdate birthday dateofbirth geburtsdatum
+    geburtstag naissance fechanacimiento nascimento geboortedatum passport passportno reisepass pasaporte
+    firstname lastname middlename fullname surname givenname familyname forename forenames nachname
+    vorname apellido apellidos prenom prénom nomdefamille sobrenome achternaam voornaam cognome maidenname
+    cardholder accountholder creditcard cardnumber ccnumber ccnum cardno kreditkarte creditcardnumber
+    debitcard socialsecurity socialsecuritynumber nationalid nationalinsurance taxid taxnumber
+    personnummer cpf cnpj curp dni nif bsn pesel aadhaar aadhar cuit cuil nir insee tfn nric hkid hetu
     codicefiscale steuernummer steuerid nhsnumber driverlicense driverslicense driverlicence licenseplate
-    kontonummer accountnumber accountno acctno routingnumber sortcode bankaccount
-    homeaddress streetaddress shippingaddress billingaddress postaladdress mailingaddress straße strasse
-    clientip remoteip remoteaddr userip realip ipaddress ipaddr peerip ipaddresses xforwardedfor
-    邮箱 电话 手机 手机号 身份证 身份证号 姓名 電話番号 メール 氏名 이메일 전화번호 почта телефон фамилия
-    geolocation adresse
+    kontonummer accountnumber accountno acctno routingnumber sortcode bankaccount homeaddress
+    streetaddress shippingaddress billingaddress postaladdress mailingaddress straße strasse clientip
+    remoteip remoteaddr userip realip ipaddress ipaddr peerip ipaddresses xforwardedfor 邮箱 电话 手机 手机号 身份证
+    身份证号 姓名 電話番号 メール 氏名 이메일 전화번호 почта телефон фамилия geolocation adresse
 """)
-_SECRET_PAIRS: Final = _set("""
-    api:key api:keys api:token api:secret api:pass private:key private:keys access:key access:keys access:token secret:key
-    signing:key encryption:key encrypt:key decryption:key master:key account:key shared:key service:key storage:key
-    deploy:key ssh:key session:key auth:key hmac:key webhook:key webhook:secret app:key application:key rest:key
-    license:key licence:key subscription:key consumer:key admin:key server:key fernet:key jwt:key stripe:key openai:key
-    anthropic:key sendgrid:key twilio:key aws:key gcp:key azure:key github:key google:key maps:key cipher:key aes:key
-    rsa:key pem:key host:key tls:key ssl:key client:key root:key sign:key signature:key write:key bot:key user:key
-    function:key functions:key primary:secret shared:secret token:secret recovery:phrase seed:phrase backup:phrase
+_SECRET_PAIRS: Final = words("""
+    api:key api:keys api:token api:secret api:pass private:key private:keys access:key access:keys
+    access:token secret:key signing:key encryption:key encrypt:key decryption:key master:key account:key
+    shared:key service:key storage:key deploy:key ssh:key session:key auth:key hmac:key webhook:key
+    webhook:secret app:key application:key rest:key license:key licence:key subscription:key consumer:key
+    admin:key server:key fernet:key jwt:key stripe:key openai:key anthropic:key sendgrid:key twilio:key
+    aws:key gcp:key azure:key github:key google:key maps:key cipher:key aes:key rsa:key pem:key host:key
+    tls:key ssl:key client:key root:key sign:key signature:key write:key bot:key user:key function:key
+    functions:key primary:secret shared:secret token:secret recovery:phrase seed:phrase backup:phrase
     security:answer secret:answer security:code recovery:code recovery:codes backup:code backup:codes
-    verification:code auth:code authorization:code mfa:code sms:code confirmation:code login:code reset:code otp:code
-    two:factor magic:link reset:link mot:passe db:pass database:pass smtp:pass redis:pass user:pass login:pass root:pass
-    admin:pass mail:pass ftp:pass proxy:pass mysql:pass pg:pass email:pass my:pass old:pass new:pass
-    connect:sid session:id sess:id session:hash session:data session:cookie sas:token refresh:token
-    id:token push:token device:token invite:token invite:code invitation:code shared:access auth:cookie auth:data auth:header
-    card:cvv card:cvc card:pin pin:code pin:block atm:pin
-    x:signature hub:signature stripe:signature slack:signature shopify:hmac twilio:signature webhook:signature svix:signature
-    amz:signature amz:credential goog:signature goog:credential
+    verification:code auth:code authorization:code mfa:code sms:code confirmation:code login:code
+    reset:code otp:code two:factor magic:link reset:link mot:passe db:pass database:pass smtp:pass
+    redis:pass user:pass login:pass root:pass admin:pass mail:pass ftp:pass proxy:pass mysql:pass pg:pass
+    email:pass my:pass old:pass new:pass connect:sid session:id sess:id session:hash session:data
+    session:cookie sas:token refresh:token id:token push:token device:token invite:token invite:code
+    invitation:code shared:access auth:cookie auth:data auth:header card:cvv card:cvc card:pin pin:code
+    pin:block atm:pin x:signature hub:signature stripe:signature slack:signature shopify:hmac
+    twilio:signature webhook:signature svix:signature amz:signature amz:credential goog:signature
+    goog:credential
 """)
-_PERSONAL_PAIRS: Final = _set("""
-    card:number card:no card:num card:pan account:number account:no account:num acct:number acct:no routing:number routing:no
-    sort:code bank:account birth:date birth:day birth:place date:birth first:name last:name middle:name full:name given:name
-    family:name maiden:name legal:name sur:name holder:name cardholder:name customer:name patient:name beneficiary:name recipient:name
-    contact:name billing:name shipping:name payer:name payee:name guest:name traveler:name traveller:name passenger:name
-    employee:name applicant:name person:name real:name account:holder card:holder account:owner
-    street:name home:address street:address shipping:address billing:address postal:address mailing:address delivery:address
-    residential:address customer:address user:address address:line address:line1 address:line2 address:street
-    social:security national:id national:insurance identity:number insurance:number tax:id tax:number id:number personal:number
-    passport:number passport:no drivers:license driver:license driving:licence driving:license drivers:licence
+_PERSONAL_PAIRS: Final = words("""
+    card:number card:no card:num card:pan account:number account:no account:num acct:number acct:no
+    routing:number routing:no sort:code bank:account birth:date birth:day birth:place date:birth
+    first:name last:name middle:name full:name given:name family:name maiden:name legal:name sur:name
+    holder:name cardholder:name customer:name patient:name beneficiary:name recipient:name contact:name
+    billing:name shipping:name payer:name payee:name guest:name traveler:name traveller:name
+    passenger:name employee:name applicant:name person:name real:name account:holder card:holder
+    account:owner street:name home:address street:address shipping:address billing:address postal:address
+    mailing:address delivery:address residential:address customer:address user:address address:line
+    address:line1 address:line2 address:street social:security national:id national:insurance
+    identity:number insurance:number tax:id tax:number id:number personal:number passport:number
+    passport:no drivers:license driver:license driving:licence driving:license drivers:licence
     licence:number license:number license:plate medicare:number nhs:number health:number social:insurance
-    credit:card debit:card client:ip remote:ip remote:addr remote:address user:ip real:ip peer:ip visitor:ip source:ip src:ip
-    forwarded:for client:addr client:address ip:address ip:addr connecting:ip customer:ip login:ip last:ip
-    phone:number mobile:number mobile:no phone:no tel:no cell:phone cell:number fax:number contact:number whatsapp:number
-    email:address mail:address e:mail mail:from rcpt:to mail:to
-    tax:identification resident:registration id:card carte:identite codice:fiscale steuer:id steuer:nummer
+    credit:card debit:card client:ip remote:ip remote:addr remote:address user:ip real:ip peer:ip
+    visitor:ip source:ip src:ip forwarded:for client:addr client:address ip:address ip:addr connecting:ip
+    customer:ip login:ip last:ip phone:number mobile:number mobile:no phone:no tel:no cell:phone
+    cell:number fax:number contact:number whatsapp:number email:address mail:address e:mail mail:from
+    rcpt:to mail:to tax:identification resident:registration id:card carte:identite codice:fiscale
+    steuer:id steuer:nummer
 """)
 # Enough to redact something that looks opaque, not a word.
-WEAK_WORDS: Final = _set("""
+WEAK_WORDS: Final = words("""
     auth session sessions sess sid credential credentials creds cred tokens signature sig pass nonce passwords
     sso saml samlresponse assertion identity dek kek seed salt hmac keystring authenticator
     pan forwarded webhook dsn sas login_hint otpauth encrypted ciphertext
 """)
-_CODE_WORDS: Final = _set("pin otp otps mpin tpin totp 2fa mfa cvn")
-_PLACE_WORDS: Final = _set("address addr street zipcode postcode postal zip addressline")
+_CODE_WORDS: Final = words("pin otp otps mpin tpin totp 2fa mfa cvn")
+_PLACE_WORDS: Final = words("address addr street zipcode postcode postal zip addressline")
 # Last word: the value is about the thing, it is not the thing.
-_BENIGN_LAST: Final = _set("""
-    count counts type types ttl length len expires expired expiry expiration expire exp enabled disabled required valid
-    validity invalid verified verification policy attempts attempt timeout template method methods provider providers status state max min
-    limit size version versions url uri endpoint path file filename dir name names format algorithm alg algo
-    missing exists present strength rules rule regex pattern field fields label placeholder prefix scheme
-    backend class cls model manager service store storage factory handler middleware module func function
-    scope scopes flow realm issuer audience domain host hostname port time at on ago created updated changed sent used
-    usage total sum avg rate ratio budget per cost price delay interval age days hours minutes seconds ms retries
-    retry error errors message msg reason description hint title text help note info config settings options option
-    params mode level kind category group index position offset row rows column columns table tables schema
-    family loader parser encoding encoder decoder lookup
-    queued campaign optin verifier check checks checked checker validator validation lock locked failure failures
-    failed success view views page form dialog screen button link route router plugin driver pool
-    rotation rotated revoked revoke refresh refreshed reset resets required requirement requirements
-    score model device id_count ids number_format last4 last_four brand network country preference preferences
-    notification notifications opt consent confirmed bounce bounces open opens click clicks digest_frequency
-    engine adapter source sources origin supported allowed denied granted bucket queue topic stream
-    language lang ver protocol bits hashing hasher iterations rounds arn ref reference strategy
-    generation generator visibility hashers validators header headers finished in scanning
-""") - _set("number_format id_count policy_id last_four digest_frequency")
+_BENIGN_LAST: Final = words("""
+    count counts type types ttl length len expires expired expiry expiration expire exp enabled disabled
+    required valid validity invalid verified verification policy attempts attempt timeout template method
+    methods provider providers status state max min limit size version versions url uri endpoint path file
+    filename dir name names format algorithm alg algo missing exists present strength rules rule regex
+    pattern field fields label placeholder prefix scheme backend class cls model manager service store
+    storage factory handler middleware module func function scope scopes flow realm issuer audience domain
+    host hostname port time at on ago created updated changed sent used usage total sum avg rate ratio
+    budget per cost price delay interval age days hours minutes seconds ms retries retry error errors
+    message msg reason description hint title text help note info config settings options option params
+    mode level kind category group index position offset row rows column columns table tables schema
+    family loader parser encoding encoder decoder lookup queued campaign optin verifier check checks
+    checked checker validator validation lock locked failure failures failed success view views page form
+    dialog screen button link route router plugin driver pool rotation rotated revoked revoke refresh
+    refreshed reset resets required requirement requirements score model device id_count ids number_format
+    last4 last_four brand network country preference preferences notification notifications opt consent
+    confirmed bounce bounces open opens click clicks digest_frequency engine adapter source sources origin
+    supported allowed denied granted bucket queue topic stream language lang ver protocol bits hashing
+    hasher iterations rounds arn ref reference strategy generation generator visibility hashers validators
+    header headers finished in scanning
+""") - words("number_format id_count policy_id last_four digest_frequency")
 # First word: a question or a measure about the thing.
-_BENIGN_FIRST: Final = _set("""
-    is has have had can should needs need allow allows require requires required max min num number total prompt completion input
-    output cached reasoning n no use uses used show hide enable enabled disable disabled skip ignore verify check validate
-    count supports must will was were get set make create delete revoke send
-    invalid missing expired bad unknown unsupported
-""") - _set("set input no need")
-_INNOCENT_NAMES: Final = _set("""
-    public:key primary:key foreign:key sort:key cache:key partition:key routing:key object:key idempotency:key
-    composite:key natural:key unique:key key:id mail:server mail:host mobile:app phone:model session:factory
-    session:maker async:session db:session sql:session authorization:status mobile:device token:bucket pad:token
-    eos:token bos:token unk:token sep:token cls:token mask:token stop:token stop:tokens first:token next:token
-    last:token special:token special:tokens max:tokens min:tokens token:ids session:local mobile:os mobile:web
-    email:template web:token_type cookie:jar
+_BENIGN_FIRST: Final = words("""
+    is has have had can should needs need allow allows require requires required max min num number total
+    prompt completion input output cached reasoning n no use uses used show hide enable enabled disable
+    disabled skip ignore verify check validate count supports must will was were get set make create
+    delete revoke send invalid missing expired bad unknown unsupported
+""") - words("set input no need")
+_INNOCENT_NAMES: Final = words("""
+    public:key primary:key foreign:key sort:key cache:key partition:key routing:key object:key
+    idempotency:key composite:key natural:key unique:key key:id mail:server mail:host mobile:app
+    phone:model session:factory session:maker async:session db:session sql:session authorization:status
+    mobile:device token:bucket pad:token eos:token bos:token unk:token sep:token cls:token mask:token
+    stop:token stop:tokens first:token next:token last:token special:token special:tokens max:tokens
+    min:tokens token:ids session:local mobile:os mobile:web email:template web:token_type cookie:jar
 """)
 # Words that end a telling pair: "key", "number", "name", ...
 PAIR_ENDS: Final = frozenset(pair.rpartition(":")[2] for pair in _SECRET_PAIRS | _PERSONAL_PAIRS)
-_GLUE: Final = _set("the of de du la le del di der die das do da a an for in to x my our your user")
+_GLUE: Final = words("the of de du la le del di der die das do da a an for in to x my our your user")
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -226,14 +231,17 @@ def _is_vetoed(words: list[str]) -> bool:
             break
         if word in _BENIGN_LAST:
             return True
-    return any(f"{a}:{b}" in _INNOCENT_NAMES for a, b in zip(words, words[1:], strict=False))
+    return any(f"{a}:{b}" in _INNOCENT_NAMES for a, b in pairwise(words))
 
 
 def _is_thing(before: str, last: str) -> bool:
     pair = f"{before}:{last}"
     joined = before + last
     return (
-        pair in _SECRET_PAIRS or pair in _PERSONAL_PAIRS or joined in _SECRET_WORDS or joined in _PERSONAL_WORDS
+        pair in _SECRET_PAIRS
+        or pair in _PERSONAL_PAIRS
+        or joined in _SECRET_WORDS
+        or joined in _PERSONAL_WORDS
     )
 
 
@@ -245,7 +253,7 @@ def _strongest(words: list[str], joined: str) -> KeyClass:
     if joined in _PERSONAL_WORDS:
         return KeyClass.PERSONAL
     for sequence in (words, plain) if len(plain) != len(words) else (words,):
-        for a, b in zip(sequence, sequence[1:], strict=False):
+        for a, b in pairwise(sequence):
             pair = f"{a}:{b}"
             if pair in _SECRET_PAIRS or a + b in _SECRET_WORDS:
                 return KeyClass.SECRET

@@ -12,6 +12,7 @@ from typing import Final
 from .harmless import is_harmless, is_word, looks_opaque
 from .keys import KeyClass
 from .spans import Classify, Span
+from .words import words
 
 SEPARATOR: Final = re.compile("[=:\uff1a\uff1d]")
 # Rarer separators, looked for only where their first character stands.
@@ -20,32 +21,50 @@ _RARE: Final = re.compile(r"""->|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&qu
 _QUOTED_NAME: Final = re.compile(r"""["'`]([^"'`\n,]{0,60}? )?([\w.$\-]{1,64})\\{0,4}["'`]\s?,""")
 # Reads a name backwards: the text is reversed, so are the entities in here.
 _NAME: Final = re.compile(
-    r"""[ \t]{0,12}(?:;touq&|[\"'`\\\])*]){0,10}([\w.$%\-]{1,64})(?:[ ]([\w\-]{1,20}))?(?:[ ]([\w\-]{1,20}))?""", re.VERBOSE
+    r"""[ \t]{0,12}(?:;touq&|[\"'`\\\])*]){0,10}([\w.$%\-]{1,64})(?:[ ]([\w\-]{1,20}))?(?:[ ]([\w\-]{1,20}))?""",
+    re.VERBOSE,
 )
 _OPEN: Final = re.compile(
-    r"""=?>?[ \t]{0,20}(?:</?\w{1,12}>[ \t]{0,3}){0,3}(?:\*\*[ ]?(?=[^*\s]))?(?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:![\w\-]{1,20}[ ])?(?:(\\*)(["'`]{3}|["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
+    r"""=?>?[ \t]{0,20}(?:</?\w{1,12}>[ \t]{0,3}){0,3}(?:\*\*[ ]?(?=[^*\s]))?
+    (?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:![\w\-]{1,20}[ ])?(?:(\\*)(["'`]{3}|["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
     re.VERBOSE,
 )
 _BARE: Final = re.compile(r"[^\s<>\"`\x00]{1,8192}")
 _CUT: Final = re.compile(
     r"""[&;,|)\]}](?=\s|$|["'`\])}]|[\w.\-\[\]%]{1,40}["']?\s?[=:])|&(?=[\w%.\-\[\]]+=)|&quot;|\\+["'nrt]|'(?=[,;)\]}\s:&]|$)|%(?:25)*26|\x1b"""
 )
-_SCHEME: Final = re.compile(r"(?:bearer|basic|token|digest|negotiate|apikey|api-key|jwt|hawk|oauth|hmac|signature|aws4-hmac-sha256|key|bot|pop|dpop)\s+", re.IGNORECASE)
+_SCHEME: Final = re.compile(
+    r"(?:bearer|basic|token|digest|negotiate|apikey|api-key|jwt|hawk|oauth|hmac|signature"
+    r"|aws4-hmac-sha256|key|bot|pop|dpop)\s+",
+    re.IGNORECASE,
+)
 _REST_OF_LINE: Final = re.compile(r"[^\r\n\"'`<>\\]{1,8192}")
-_CREDENTIAL_PAIR: Final = re.compile(r"""[(\[]\s?[bu]?["'][^"'\n]{1,80}["'],\s?[bu]?["']([^"'\n]{4,200})["']\s?[)\]]""")
+_CREDENTIAL_PAIR: Final = re.compile(
+    r"""[(\[]\s?[bu]?["'][^"'\n]{1,80}["'],\s?[bu]?["']([^"'\n]{4,200})["']\s?[)\]]"""
+)
 # A call, a subscript or an attribute: code that computes the value, not the value.
-_CODE: Final = re.compile(r"(?:[A-Za-z_]{2,40}\.){0,4}[A-Za-z_]{2,40}(?:\(|\[['\"\w])|(?:self|cls|settings|config|request|response|user|os)\.[A-Za-z_.]{2,60}(?![\w!@#$])")
+_CODE: Final = re.compile(
+    r"(?:[A-Za-z_]{2,40}\.){0,4}[A-Za-z_]{2,40}(?:\(|\[['\"\w])|(?:self|cls|settings|config|request"
+    r"|response|user|os)\.[A-Za-z_.]{2,60}(?![\w!@#$])"
+)
 _NEXT_LINE: Final = re.compile(r"[ \t]{0,8}(?:[|>][-+]?)?[ \t]{0,8}(?:\r?\n[ \t]{0,16}){1,3}")
 _BARE_NUMBER: Final = re.compile(r"\d{5,40}(?=[)\]])")
 _LINE_END: Final = re.compile(r"[ \t]{0,8}(?:\r?\n|$)")
 _BLOCK: Final = re.compile(r"[ \t]{0,8}[|>][-+]?[ \t]*\r?\n((?:[ \t]+[^\r\n]*(?:\r?\n|$)){1,80})")
-_NAME_FIELDS: Final = frozenset("name key field header param parameter loc column attribute variable label property id for k".split())
-_VALUE_FIELDS: Final = frozenset("value val v input input_value content data text old new default current stringvalue".split())
+_NAME_FIELDS: Final = words(
+    "name key field header param parameter loc column attribute variable label property id for k"
+)
+_VALUE_FIELDS: Final = words(
+    "value val v input input_value content data text old new default current stringvalue"
+)
 _QUOTED_ITEM: Final = re.compile(r"""["']([^"'\\]{1,80})\\{0,4}["']""")
 _PASSPHRASE: Final = re.compile(r"[a-z]{3,12}(?:[ \-][a-z]{3,12}){2,23}(?=\s*(?:$|[\r\n\"']))")
-_COUNT_TAIL: Final = re.compile(r"\d{1,4}(?: (?:of|attempts?|more|left|chars?|characters?|items?|days?|hours?|minutes?|seconds?|times)\b|/\d)")
+_COUNT_TAIL: Final = re.compile(
+    r"\d{1,4}(?: (?:of|attempts?|more|left|chars?|characters?|items?|days?|hours?|minutes?|seconds?"
+    r"|times)\b|/\d)"
+)
 # Keys of caches that hold what opens a door: `reset:<token>`.
-_DOORS: Final = frozenset("reset invite verify magic activation activate confirm refresh login recover".split())
+_DOORS: Final = words("reset invite verify magic activation activate confirm refresh login recover")
 _DOOR_VALUE: Final = re.compile(r"[\w\-]{16,200}(?![\w:])")
 _PENDING_CHARS: Final = 400
 
@@ -114,7 +133,7 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
     return spans
 
 
-_URL_NAMES: Final = frozenset("code key invite sig ticket k t h hash state assertion samlresponse".split())
+_URL_NAMES: Final = words("code key invite sig ticket k t h hash state assertion samlresponse")
 
 
 def _phrase_kind(name: str, before: str, first: str, classify: Classify) -> KeyClass:
@@ -129,11 +148,15 @@ def _phrase_kind(name: str, before: str, first: str, classify: Classify) -> KeyC
     return kind if alone is KeyClass.NONE or name.lower() in _NOUNS else KeyClass.NONE
 
 
-_VALUE_WORDS: Final = frozenset("value is was are string text".split())
+_VALUE_WORDS: Final = words("value is was are string text")
 _QUOTE_CHARS: Final = ("'", '"', "`", ";")
-_MIDDLE: Final = frozenset("of de security insurance secret access api license account".split())
-_NOUNS: Final = frozenset("key keys token id secret code number hash phrase cookie name address pin".split())
-_PHRASE_ENDS: Final = _VALUE_WORDS | _NOUNS | frozenset("birth date passe license licence answer ip addr identity account card plate".split())
+_MIDDLE: Final = words("of de security insurance secret access api license account")
+_NOUNS: Final = words("key keys token id secret code number hash phrase cookie name address pin")
+_PHRASE_ENDS: Final = (
+    _VALUE_WORDS
+    | _NOUNS
+    | words("birth date passe license licence answer ip addr identity account card plate")
+)
 
 
 def _in_query(text: str, at: int) -> bool:
@@ -164,7 +187,9 @@ def _pydantic_field(text: str, at: int, classify: Classify) -> KeyClass:
     return classify(field.rpartition(".")[2]) or classify(field)
 
 
-def _read_value(text: str, at: int, separator: str, kind: KeyClass, name: str, is_source: bool) -> Span | None:
+def _read_value(
+    text: str, at: int, separator: str, kind: KeyClass, name: str, is_source: bool
+) -> Span | None:
     opened = _OPEN.match(text, at)
     start = opened.end() if opened else at
     if start >= len(text):
@@ -218,7 +243,11 @@ def _judge_quoted(text: str, start: int, end: int, kind: KeyClass, rule: str, se
         return None
     if separator == ",":
         # Two names in a row are a list of names, not a name and its value.
-        if value.isidentifier() and value.islower() and ("_" in value or is_word(value) or kind is not KeyClass.SECRET):
+        if (
+            value.isidentifier()
+            and value.islower()
+            and ("_" in value or is_word(value) or kind is not KeyClass.SECRET)
+        ):
             return None
         if text[end : end + 2].strip(" ").startswith(","):
             return None if not looks_opaque(value) else Span(start, end)
@@ -231,7 +260,9 @@ def _is_sentence(value: str) -> bool:
     words = value.split()
     if len(words) < 2 or any(any(c.isdigit() for c in w) and not w.isdigit() for w in words):
         return False
-    return sum(1 for word in words if is_word(word)) * 2 >= len(words) or is_word(words[0]) and len(words) > 2
+    return sum(1 for word in words if is_word(word)) * 2 >= len(words) or (
+        is_word(words[0]) and len(words) > 2
+    )
 
 
 def _read_container(text: str, start: int, kind: KeyClass) -> Span | None:
@@ -250,7 +281,10 @@ def _read_container(text: str, start: int, kind: KeyClass) -> Span | None:
                 inner = text[start + 1 : i]
                 if not any(q in inner for q in "\"'") and not looks_opaque(inner):
                     return None
-                if any(not is_harmless(item, KeyClass.WEAK) for item in re.findall(r"""["']([^"']*)["']""", inner)):
+                if any(
+                    not is_harmless(item, KeyClass.WEAK)
+                    for item in re.findall(r"""["']([^"']*)["']""", inner)
+                ):
                     return Span(start, i + 1)
                 return None
     return Span(start, limit) if any(q in text[start:limit] for q in "\"'") else None
@@ -266,7 +300,12 @@ def _read_block(text: str, at: int, kind: KeyClass) -> Span | None:
     bare = _BARE.match(text, line.end())
     if not bare or bare.group()[-1] in ":=" or "=" in bare.group():
         return None
-    alone = kind is KeyClass.SECRET and len(bare.group()) >= 6 and _LINE_END.match(text, bare.end()) and not is_word(bare.group())
+    alone = (
+        kind is KeyClass.SECRET
+        and len(bare.group()) >= 6
+        and _LINE_END.match(text, bare.end())
+        and not is_word(bare.group())
+    )
     if not alone and not looks_opaque(bare.group()):
         return None
     if is_harmless(bare.group(), kind):
@@ -278,12 +317,12 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
     low = name.lower()
     if "cookie" in low or "authorization" in low or "authorisation" in low:
         rest = _REST_OF_LINE.match(text, start)
-        if rest and ("cookie" in low and "=" in rest.group()[:200] or _SCHEME.match(rest.group())):
+        if rest and (("cookie" in low and "=" in rest.group()[:200]) or _SCHEME.match(rest.group())):
             return None if is_harmless(rest.group(), kind) else Span(start, rest.end())
     scheme = _SCHEME.match(text, start)
     if scheme and kind is not KeyClass.PERSONAL:
-        value = _BARE.match(text, scheme.end())
-        if value and looks_opaque(value.group().strip("'\",;")):
+        credential = _BARE.match(text, scheme.end())
+        if credential and looks_opaque(credential.group().strip("'\",;")):
             start = scheme.end()
     bare = _BARE.match(text, start)
     if not bare or _CODE.match(text, start):
@@ -299,20 +338,15 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
         value = text[start:end]
     if is_harmless(value, kind) or (separator == ":" and is_word(value)):
         return None
-    if value.isalpha() and value.islower() and separator == ":" and text[end : end + 1] == " ":
-        following = text[end : end + 24].split()
-        if following and is_word(following[0]):
-            return None
-    if kind is KeyClass.PERSONAL and " " in value and is_word(value.split()[0]):
+    if _is_sentence_part(text, value, end, separator, kind):
         return None
-    if kind is KeyClass.PERSONAL and value.replace(" ", "").isalpha() and (value.islower() or separator == ":"):
-        if any(is_word(word) for word in value.split()):
-            return None
     if separator in ":=" and kind is KeyClass.SECRET and value.isalpha() and value.islower():
         phrase = _PASSPHRASE.match(text, start)
         if phrase and not any(is_word(word) for word in phrase.group().split()):
             return Span(start, phrase.end())
-    if value.isdigit() and (_COUNT_TAIL.match(text, start) or (len(value) <= 6 and name.lower() in ("id", "finished"))):
+    if value.isdigit() and (
+        _COUNT_TAIL.match(text, start) or (len(value) <= 6 and name.lower() in ("id", "finished"))
+    ):
         return None
     return Span(start, end)
 
@@ -325,10 +359,11 @@ def _is_wordy(value: str) -> bool:
     return len(value) < 16 or letters != value or bool(_CAMEL_WORDS.match(value))
 
 
-_CAMEL_WORDS: Final = re.compile(r"^(?:[A-Z]{0,5}[a-z]{2,})+[A-Z]{0,4}$")
+_CAMEL_WORDS: Final = re.compile(r"^[a-z]*(?:[A-Z]{1,5}[a-z]{2,})*[A-Z]{0,4}$")
 _NO_JOINTS: Final = {ord(char): None for char in "_-."}
 _SOURCE_LITERAL: Final = re.compile(
-    r"""=?[ \t]{0,8}(?:[\w.\[\], |]{1,40}?[ \t]{0,4}=[ \t]{0,4})?(?:SecretStr\(|str\()?[bBuUrRfF]{0,2}(["'])((?:Bearer |Basic |Token )?[^"'\n\\{}]{4,400})\1"""
+    r"""=?[ \t]{0,8}(?:[\w.\[\], |]{1,40}?[ \t]{0,4}=[ \t]{0,4})?(?:SecretStr\(|str\()?"""
+    r"""[bBuUrRfF]{0,2}(["'])((?:Bearer |Basic |Token )?[^"'\n\\{}]{4,400})\1"""
 )
 
 
@@ -339,14 +374,39 @@ def _read_source(text: str, at: int, kind: KeyClass) -> Span | None:
         pair = _CREDENTIAL_PAIR.match(text, at)
         return Span(pair.start(1), pair.end(1)) if pair and looks_opaque(pair.group(1)) else None
     value = literal.group(2).rpartition(" ")[2] if _SCHEME.match(literal.group(2)) else literal.group(2)
-    if is_harmless(value, kind) or not looks_opaque(value) or "%" in value or "://" in value or " " in value.strip():
+    if (
+        is_harmless(value, kind)
+        or not looks_opaque(value)
+        or "%" in value
+        or "://" in value
+        or " " in value.strip()
+    ):
         return None
-    if _is_wordy(value) or re.match(r"^[A-Z][\w\-]*$|^[\w.]+:[\w.]*$|^[^\w]+$", value) and not any(c.isdigit() for c in value):
+    if _is_wordy(value) or (
+        re.match(r"^[A-Z][\w\-]*$|^[\w.]+:[\w.]*$|^[^\w]+$", value) and not any(c.isdigit() for c in value)
+    ):
         return None
     return Span(literal.start(2), literal.end(2))
 
 
-_TO_DELIMITER: Final = re.compile(r"(?: [^\s,;&|\"'<>()\[\]{}=:]{1,24}(?![=:\w])){1,5}(?=\s*(?:$|[,;&|\"'<>)\]}\r\n]))")
+def _is_sentence_part(text: str, value: str, end: int, separator: str, kind: KeyClass) -> bool:
+    """True if the value is the start of a sentence about the name: `token: not provided`."""
+    if value.isalpha() and value.islower() and separator == ":" and text[end : end + 1] == " ":
+        following = text[end : end + 24].split()
+        if following and is_word(following[0]):
+            return True
+    if kind is not KeyClass.PERSONAL:
+        return False
+    parts = value.split()
+    if len(parts) > 1 and is_word(parts[0]):
+        return True
+    spelt = value.replace(" ", "").isalpha() and (value.islower() or separator == ":")
+    return spelt and any(is_word(part) for part in parts)
+
+
+_TO_DELIMITER: Final = re.compile(
+    r"(?: [^\s,;&|\"'<>()\[\]{}=:]{1,24}(?![=:\w])){1,5}(?=\s*(?:$|[,;&|\"'<>)\]}\r\n]))"
+)
 
 
 def _extend_personal(text: str, start: int, end: int, separator: str) -> int:
@@ -357,7 +417,9 @@ def _extend_personal(text: str, start: int, end: int, separator: str) -> int:
     return more.end() if more else end
 
 
-_NAME_LIST: Final = re.compile(r"""[\[(]\s?((?:["']?[\w.\- ]{1,60}["']?\s?,\s?){1,30}["']?[\w.\- ]{1,60}["']?),?\s?[\])]""")
+_NAME_LIST: Final = re.compile(
+    r"""[\[(]\s?((?:["']?[\w.\- ]{1,60}["']?\s?,\s?){1,30}["']?[\w.\- ]{1,60}["']?),?\s?[\])]"""
+)
 _VALUE_LIST: Final = re.compile(r"""[^\[(\n]{0,60}?[\[(]{1,2}\s?([^\[\]()\n]{1,2000})[\])]""")
 _LIST_ITEM: Final = re.compile(r"""\s*(?:[bu]?"([^"]*)"|[bu]?'([^']*)'|([^,]+))\s*(?:,|$)""")
 

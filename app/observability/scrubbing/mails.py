@@ -4,20 +4,24 @@ import re
 from typing import Final
 
 from .spans import Span
+from .words import words
 
-_AT: Final = re.compile(r"@|%(?:25){0,3}40|&\#64;|&\#x40;|&commat;|\\{1,4}u0040|\\{1,4}x40|\s?[\[({](?:at|AT|ät)[\])}]\s?")
+_AT: Final = re.compile(
+    r"@|%(?:25){0,3}40|&\#64;|&\#x40;|&commat;|\\{1,4}u0040|\\{1,4}x40|\s?[\[({](?:at|AT|ät)[\])}]\s?"
+)
+_OTHER_SIGNS: Final = ("40", "&#", "&comm", "at]", "at)", "at}", "AT]", "AT)", "AT}", "ät]", "ät)")
 _LOCAL: Final = re.compile(r"[\w.!#$&*+/?^`{|}~%\-]{1,64}")
 _DOMAIN: Final = re.compile(r"(?=\w)((?:[\w\-]{1,63}\.){1,6}[^\W\d_]{2,24})(?![\w])")
-_NOT_MAIL_TLDS: Final = frozenset(
-    "internal local localhost lan localdomain png jpg jpeg gif svg webp ico css js ts tsx jsx py json html htm zip whl gz yml yaml toml cfg txt md lock so service target mjs sql log".split()
+_NOT_MAIL_TLDS: Final = words(
+    "internal local localhost lan localdomain png jpg jpeg gif svg webp ico css js ts tsx jsx py json "
+    "html htm zip whl gz yml yaml toml cfg txt md lock so service target mjs sql log"
 )
 
 
 def find_mails(text: str) -> list[Span]:
     """Spans of addresses; `user@host`, decorators, scopes of packages and file names are none."""
-    if "@" not in text and not ("40" in text and ("%" in text or "\\" in text or "&#" in text)):
-        if "&#" not in text and "&comm" not in text and "at]" not in text and "at)" not in text and "at}" not in text and "AT" not in text:
-            return []
+    if "@" not in text and not any(sign in text for sign in _OTHER_SIGNS):
+        return []
     spans: list[Span] = []
     reverse = ""
     size = len(text)

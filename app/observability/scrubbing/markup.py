@@ -1,4 +1,4 @@
-"""Values in HTML, XML, multipart bodies and binary frames: the name stands in a tag, a header or before a length byte."""
+"""Values in HTML, XML, multipart bodies and binary frames: the name is in a tag, a header or before a length."""
 
 import re
 from typing import Final
@@ -7,18 +7,27 @@ from .harmless import is_harmless
 from .keys import KeyClass
 from .spans import Classify, Span
 
-ELEMENT: Final = re.compile(r"<(?:[\w\-]{1,30}:)?([A-Za-z][\w.\-]{1,40})(?:\s[^<>]{0,200})?>\s{0,20}(?:<!\[CDATA\[)?([^<\]]{1,2000})")
+ELEMENT: Final = re.compile(
+    r"<(?:[\w\-]{1,30}:)?([A-Za-z][\w.\-]{1,40})(?:\s[^<>]{0,200})?>\s{0,20}(?:<!\[CDATA\[)?([^<\]]{1,2000})"
+)
 CELL: Final = re.compile(
-    r">\s{0,20}([^<>]{2,40}?)\s{0,5}:?\s{0,5}</(?:td|th|dt|b|strong|label|span|p|div)>:?\s{0,40}(?:<(?:td|dd|code|span|b|i|em|strong|pre|p|div)(?:\s[^<>]{0,80})?>\s{0,20}){1,3}([^<]{1,400})",
+    r">\s{0,20}([^<>]{2,40}?)\s{0,5}:?\s{0,5}</(?:td|th|dt|b|strong|label|span|p|div)>:?\s{0,40}(?:<(?:td"
+    r"|dd|code|span|b|i|em|strong|pre|p|div)(?:\s[^<>]{0,80})?>\s{0,20}){1,3}([^<]{1,400})",
     re.IGNORECASE,
 )
-TAG: Final = re.compile(r"<(?:input|meta|param|option|button|data|property|add|setting|entry)\b([^<>]{1,1000})>?", re.IGNORECASE)
+TAG: Final = re.compile(
+    r"<(?:input|meta|param|option|button|data|property|add|setting|entry)\b([^<>]{1,1000})>?", re.IGNORECASE
+)
 _ATTRIBUTE: Final = re.compile(r"""([\w\-:]{1,40})\s{0,3}=\s{0,3}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 PART: Final = re.compile(
     r"""name=\\{0,2}["']([^"'\\\r\n]{1,80})\\{0,2}["'](?![^\r\n]{0,120}filename)(?:[^\r\n\\]{0,200})(?:(?:\r?\n|\\r\\n|\\n)[A-Za-z\-]{4,40}:[^\r\n\\]{0,120}){0,3}(?:\r?\n|\\r\\n|\\n){2}(.{1,8192}?)(?=(?:\r?\n|\\r\\n|\\n)--|$)""",
     re.DOTALL,
 )
-BINARY: Final = re.compile(r"(?:(?<=\\x[0-9a-f][0-9a-f])|(?<=[\x80-\xbf\ufffd])|(?<![\w\\]))([A-Za-z][\w\-]{1,40}?)(?:\\{1,4}x[ab][0-9a-f]|\\{1,4}xd[9a](?:\\{1,4}x[0-9a-f]{2}|[\x21-\x7e])|[\ufffd\xa0-\xbf])(?=((?:[^\\'\"\ufffd\x80-\xbf]|\\[^x\\]){3,400}))")
+BINARY: Final = re.compile(
+    r"(?:(?<=\\x[0-9a-f][0-9a-f])|(?<=[\x80-\xbf\ufffd])"
+    r"|(?<![\w\\]))([A-Za-z][\w\-]{1,40}?)(?:\\{1,4}x[ab][0-9a-f]|\\{1,4}xd[9a](?:\\{1,4}x[0-9a-f]{2}"
+    r"|[\x21-\x7e])|[\ufffd\xa0-\xbf])(?=((?:[^\\'\"\ufffd\x80-\xbf]|\\[^x\\]){3,400}))"
+)
 
 
 def find_markup(text: str, classify: Classify) -> list[Span]:
@@ -36,7 +45,7 @@ def find_markup(text: str, classify: Classify) -> list[Span]:
     if "name=" in text:
         for match in PART.finditer(text):
             _add(spans, match, 1, 2, classify)
-    if "x" in text and "\\" in text or not text.isascii():
+    if ("x" in text and "\\" in text) or not text.isascii():
         for match in BINARY.finditer(text):
             _add(spans, match, 1, 2, classify)
     return spans

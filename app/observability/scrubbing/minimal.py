@@ -64,7 +64,9 @@ def _is_id(value: object) -> bool:
 
 
 def _is_time(value: object) -> bool:
-    return _is_number(value) or (isinstance(value, str) and len(value) <= 40 and not set(value) - set("0123456789-:.TZ+ "))
+    return _is_number(value) or (
+        isinstance(value, str) and len(value) <= 40 and not set(value) - set("0123456789-:.TZ+ ")
+    )
 
 
 def _is_short(value: object) -> bool:
@@ -72,7 +74,11 @@ def _is_short(value: object) -> bool:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _MAX_CHARS and value.replace(".", "_").replace("<", "").replace(">", "").isidentifier()
+    return (
+        isinstance(value, str)
+        and len(value) <= _MAX_CHARS
+        and value.replace(".", "_").replace("<", "").replace(">", "").isidentifier()
+    )
 
 
 def _is_number(value: object) -> bool:

@@ -3,21 +3,32 @@
 import re
 from typing import Final
 
+from .words import words
+
 _IBAN_CHARS: Final = {
-    country: int(size)
-    for country, size in (
-        pair.split(":")
-        for pair in (
-            "AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BR:29 BY:28 CH:21 CR:22 CY:28 CZ:24 DE:22 DK:18 DO:28 EE:20 "
-            "EG:29 ES:24 FI:18 FO:18 FR:27 GB:22 GE:22 GI:23 GL:18 GR:27 GT:28 HR:21 HU:28 IE:22 IL:23 IQ:23 IS:26 IT:27 JO:30 "
-            "KW:30 KZ:20 LB:28 LC:32 LI:21 LT:20 LU:20 LV:21 MC:27 MD:24 ME:22 MK:19 MR:27 MT:31 MU:30 NL:18 NO:15 PK:24 PL:28 "
-            "PS:29 PT:25 QA:29 RO:24 RS:22 SA:24 SC:31 SE:24 SI:19 SK:24 SM:27 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29 VA:22 VG:24 XK:20"
-        ).split()
-    )
+    **dict.fromkeys(words("NO"), 15),
+    **dict.fromkeys(words("BE"), 16),
+    **dict.fromkeys(words("DK FI FO GL NL"), 18),
+    **dict.fromkeys(words("MK SI"), 19),
+    **dict.fromkeys(words("AT BA EE KZ LT LU XK"), 20),
+    **dict.fromkeys(words("CH HR LI LV"), 21),
+    **dict.fromkeys(words("BG BH CR DE GB GE IE ME RS VA"), 22),
+    **dict.fromkeys(words("AE GI IL IQ TL"), 23),
+    **dict.fromkeys(words("AD CZ ES MD PK RO SA SE SK TN VG"), 24),
+    **dict.fromkeys(words("PT ST"), 25),
+    **dict.fromkeys(words("IS TR"), 26),
+    **dict.fromkeys(words("FR GR IT MC MR SM"), 27),
+    **dict.fromkeys(words("AL AZ BY CY DO GT HU LB PL SV"), 28),
+    **dict.fromkeys(words("BR EG PS QA UA"), 29),
+    **dict.fromkeys(words("JO KW MU"), 30),
+    **dict.fromkeys(words("MT SC"), 31),
+    **dict.fromkeys(words("LC"), 32),
 }
 IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ \-\u00a0]?[A-Za-z0-9]){11,32}")
 # A run of digits with separators as people write numbers; parts of words, decimals and hex do not start one.
-NUMBER: Final = re.compile(r"(?<![\w.])(?:[+(]{0,2}\d(?:[ \-.()/\u00a0\u2009\u202f\u2011\u2013_]{0,2}\d){6,26})(?![\w])")
+NUMBER: Final = re.compile(
+    r"(?<![\w.])(?:[+(]{0,2}\d(?:[ \-.()/\u00a0\u2009\u202f\u2011\u2013_]{0,2}\d){6,26})(?![\w])"
+)
 _SEPARATORS: Final = re.compile(r"[ \-.()/\u00a0\u2009\u202f\u2011\u2013_]+")
 _SSN: Final = re.compile(r"^(?!000|666)[0-8]\d\d([- ])(?!00)\d\d\1(?!0000)\d{4}$")
 _FRENCH_PHONE: Final = re.compile(r"^0\d([ .])\d\d\1\d\d\1\d\d\1\d\d$")
@@ -26,18 +37,22 @@ _SIN: Final = re.compile(r"^\d{3}[- ]\d{3}[- ]\d{3}$")
 _AHV: Final = re.compile(r"^756\.\d{4}\.\d{4}\.\d\d$")
 _PERSONNUMMER: Final = re.compile(r"^(?:19|20)?\d\d[01]\d[0-3]\d[-+]\d{4}$")
 _US_PHONE: Final = re.compile(r"^(?:1[ .\-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .\-])[2-9]\d\d[ .\-]\d{4}$")
-_PHONE_WORDS: Final = frozenset(
-    "phone telephone tel mobile cell mob call called calling sms texted text whatsapp fax dial ring handy móvil telefono teléfono msisdn kontakt contact reach reached"
-    " rückruf numéro téléphone telefoon cellphone".split()
+_PHONE_WORDS: Final = words(
+    "phone telephone tel mobile cell mob call called calling sms texted text whatsapp fax dial ring "
+    "handy móvil telefono teléfono msisdn kontakt contact reach reached"
+    " rückruf numéro téléphone telefoon cellphone"
 )
 _AROUND: Final = " .,:;=()[]'\"#<>-"
 _V6: Final = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _DATE: Final = re.compile(r"^(?:19|20)\d\d([-./ ])\d\d\1\d\d|^\d\d?([-./])\d\d?\2(?:19|20)\d\d")
 IPV4: Final = re.compile(r"(?<![\w.\-])(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?![\w]|\.\d|-\d)")
 IPV6: Final = re.compile(
-    r"(?<![\w:.])(?:(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}|(?:[0-9A-Fa-f]{1,4}:){2,7}:)(?![\w:])"
+    r"(?<![\w:.])(?:(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}"
+    r"|(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}|(?:[0-9A-Fa-f]{1,4}:){2,7}:)(?![\w:])"
 )
-_VERSION_BEFORE: Final = re.compile(r"(?:version|ver|v|release|build|==|>=|<=|~=|firmware|chrome|safari|edg|opr)[ /:=]{0,2}$", re.IGNORECASE)
+_VERSION_BEFORE: Final = re.compile(
+    r"(?:version|ver|v|release|build|==|>=|<=|~=|firmware|chrome|safari|edg|opr)[ /:=]{0,2}$", re.IGNORECASE
+)
 
 
 _DENSE: Final = re.compile(r"\d\D?\d\D?\d\D?\d")
@@ -70,7 +85,11 @@ def is_card(digits: str) -> bool:
         or ((four == 6011 or two == "65" or 644 <= four // 10 <= 649 or two == "62") and 16 <= size <= 19)
         or (3528 <= four <= 3589 and 16 <= size <= 19)
         or ((two in ("36", "38", "39") or 300 <= four // 10 <= 305) and 14 <= size <= 19)
-        or ((two in ("50", "56", "57", "58", "67") or four in (6304, 6759, 6761, 6762, 6763)) and 13 <= size <= 19 and size != 17)
+        or (
+            (two in ("50", "56", "57", "58", "67") or four in (6304, 6759, 6761, 6762, 6763))
+            and 13 <= size <= 19
+            and size != 17
+        )
         or (2200 <= four <= 2204 and size == 16)
         or (four in (6521, 6522, 8100) and size == 16)
     )
@@ -131,8 +150,20 @@ def _person_number(raw: str, digits: str, before: str) -> str | None:
     if 7 <= size <= 15 and _is_called(before) and not _DATE.match(raw) and raw.count(".") != 3:
         return "phone"
     if raw == digits:
-        return "national_id" if size == 15 and raw[0] in "12" and 97 - int(raw[:13]) % 97 == int(raw[13:]) and "00" < raw[3:5] <= "12" else None
-    if size == 15 and raw[0] in "12" and raw.replace(" ", "") == digits and 97 - int(digits[:13]) % 97 == int(digits[13:]):
+        return (
+            "national_id"
+            if size == 15
+            and raw[0] in "12"
+            and 97 - int(raw[:13]) % 97 == int(raw[13:])
+            and "00" < raw[3:5] <= "12"
+            else None
+        )
+    if (
+        size == 15
+        and raw[0] in "12"
+        and raw.replace(" ", "") == digits
+        and 97 - int(digits[:13]) % 97 == int(digits[13:])
+    ):
         return "national_id"
     if size in (10, 11) and raw[0] == "0" and _FRENCH_PHONE.match(raw):
         return "phone"
@@ -152,7 +183,9 @@ def _person_number(raw: str, digits: str, before: str) -> str | None:
 def _is_called(before: str) -> bool:
     """True if one of the last words before a number speaks of a phone."""
     words = [word.strip(_AROUND) for word in before.lower().split()[-4:]]
-    return any(word in _PHONE_WORDS or word.startswith("telefon") for word in words) or before.lower().rstrip(_AROUND).endswith(("phone", "tel", "mobile", "sms", "whatsapp"))
+    return any(word in _PHONE_WORDS or word.startswith("telefon") for word in words) or before.lower().rstrip(
+        _AROUND
+    ).endswith(("phone", "tel", "mobile", "sms", "whatsapp"))
 
 
 def _has_cpf(digits: str) -> bool:

@@ -23,7 +23,10 @@ def split_custom(entries: Iterable[str]) -> tuple[list[str], list[re.Pattern[str
         elif entry:
             words.append(entry)
         else:
-            raise ValueError("an empty entry matches nothing; write a key like 'badge number' or a pattern like 're:BADGE-[0-9]{6}'")
+            raise ValueError(
+                "an empty entry matches nothing; write a key like 'badge number' or a pattern like "
+                "'re:BADGE-[0-9]{6}'"
+            )
     return words, patterns
 
 

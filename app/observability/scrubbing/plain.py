@@ -11,26 +11,32 @@ from typing import Final
 from .command import CLIENT_NAMES
 from .keys import PAIR_ENDS, WEAK_WORDS, KeyClass, KeyClassifier
 from .prose import HEAD_WORDS
+from .words import words
 
 _MAX_WORDS: Final = 20_000
 _MAX_WORD_CHARS: Final = 30
 _match_letters: Final = re.compile(r"[a-z0-9 _=.,:;()/?&'\"\-\[\]{}\n]*").fullmatch
 # Digits that are more than a lone number, options of a command, a password in a URL, an address, an indented value.
 _find_shape: Final = re.compile(
-    r"\d(?:[ \-./()_:]{1,2}\d|[a-z]|\d{12})|:[0-9a-f]{0,4}:|(?:^|[ '\"\n(\[])-|://[^/ ]*:|[(\[{]at[)\]}]|:[ \-]*\n"
+    r"\d(?:[ \-./()_:]{1,2}\d|[a-z]|\d{12})|:[0-9a-f]{0,4}:|(?:^|[ '\"\n(\[])-|://[^/ ]*:|[(\[{]at[)\]}]"
+    r"|:[ \-]*\n"
 ).search
 # A word like "session" matters only before something with letters and digits.
-_find_weak_value: Final = re.compile(rf"(?<![a-z])(?:{'|'.join(sorted(WEAK_WORDS))})[a-z_\d]{{0,20}}[\"'\])]{{0,2}}\s?[=: ]\s?[\"'(]?(?=[a-z_\-.]*[a-z_\-]\d)").search
+_find_weak_value: Final = re.compile(
+    rf"(?<![a-z])(?:{'|'.join(sorted(WEAK_WORDS))})[a-z_\d]{{0,20}}[\"'\])]{{0,2}}\s?[=: "
+    rf"]\s?[\"'(]?(?=[a-z_\-.]*[a-z_\-]\d)"
+).search
 _SPACES: Final = {ord(char): " " for char in "0123456789 _=.,:;()/?&'\"-[]{}\n"}
-_TELLING: Final = frozenset(
-    """
-    invalid could nonnumeric bad failed failure missing long header time input value unknown denied unsupported parse unexpected unrecognized adapters codec does encode
-    valid list values params parameters args row rows select insert update delete merge create alter call exec execute replace copy set grant statement query argument
-    detail contains entry bearer basic digest key keys code sig ticket k t h hash state assertion invite tax national steuer insurance health identity
-    reset verify confirm magic activate invitation unsubscribe hook curl wget user u p a w pass env arg auth login hello requirepass masterauth call tel sms phone
-    address rue avenue boulevard chemin impasse calle plaza via piazza corso rua street road
-    """.split()
-)
+_TELLING: Final = words("""
+    invalid could nonnumeric bad failed failure missing long header time input value unknown denied
+    unsupported parse unexpected unrecognized adapters codec does encode valid list values params
+    parameters args row rows select insert update delete merge create alter call exec execute replace copy
+    set grant statement query argument detail contains entry bearer basic digest key keys code sig ticket
+    k t h hash state assertion invite tax national steuer insurance health identity reset verify confirm
+    magic activate invitation unsubscribe hook curl wget user u p a w pass env arg auth login hello
+    requirepass masterauth call tel sms phone address rue avenue boulevard chemin impasse calle plaza via
+    piazza corso rua street road
+    """)
 
 
 class PlainWords:
@@ -40,7 +46,11 @@ class PlainWords:
         self._classify = keys.classify
         self._known: set[str] = set()
         self._weak: set[str] = set()
-        self._telling = (_TELLING | HEAD_WORDS | PAIR_ENDS | CLIENT_NAMES | keys.custom_words) - {"id", "session", "data"}
+        self._telling = (_TELLING | HEAD_WORDS | PAIR_ENDS | CLIENT_NAMES | keys.custom_words) - {
+            "id",
+            "session",
+            "data",
+        }
 
     def has_only(self, text: str) -> bool:
         """True if the text is plain: no rule would remove anything from it."""
@@ -54,7 +64,10 @@ class PlainWords:
         if not weak.isdisjoint(self._telling):
             return False
         new -= weak
-        if any(word in self._telling or len(word) > _MAX_WORD_CHARS or self._classify(word) is not KeyClass.NONE for word in new):
+        if any(
+            word in self._telling or len(word) > _MAX_WORD_CHARS or self._classify(word) is not KeyClass.NONE
+            for word in new
+        ):
             return False
         if len(self._known) < _MAX_WORDS:
             self._known |= new

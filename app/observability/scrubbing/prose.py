@@ -5,52 +5,76 @@ from typing import Final
 
 from .harmless import is_masked, is_word
 from .spans import Span
+from .words import words
 
-_SECRET: Final = (
+_NOUNS: Final = (
     r"(?:pass(?:words?|wd|phrase|code|wort)|pwd?|mot de passe|contraseña|kennwort|wachtwoord|senha|clave"
-    r"|(?:(?:access|refresh|bearer|auth|session|api|reset|csrf|id|login|jwt|security|invite|device|push|personal access|oauth|service)[ -]?)?tokens?"
-    r"|(?:api|access|private|secret|licen[cs]e|account|encryption|signing|master|recovery|ssh|deploy|webhook|shared|subscription)[ -]?keys?"
-    r"|(?:client |shared |webhook |app )?secrets?(?: key)?|credentials?|creds|session(?:[ -]?(?:id|key|cookie))?|sid|cookie|jwt|signature"
+    r"|(?:(?:access|refresh|bearer|auth|session|api|reset|csrf|id|login|jwt|security|invite|device|push"
+    r"|personal access|oauth|service)[ -]?)?tokens?"
+    r"|(?:api|access|private|secret|licen[cs]e|account|encryption|signing|master|recovery|ssh|deploy"
+    r"|webhook|shared|subscription)[ -]?keys?"
+    r"|(?:client |shared |webhook |app )?secrets?(?: key)?|credentials?|creds|session(?:[ -]?(?:id|key"
+    r"|cookie))?|sid|cookie|jwt|signature"
     r"|seed phrase|mnemonic|magic link|connection string)"
 )
 _CODE: Final = (
-    r"(?:otp|m?pin|cvv2?|cvc2?|tan|totp|passcode|(?:verification|confirmation|security|login|log-in|sign-?in|access|auth(?:entication)?|authorization|one[- ]time"
-    r"|2fa|mfa|sms|reset|backup|recovery|invite|pin|otp|activation|unlock|zugangs|bestätigungs|anmelde|tan-?)[ -]?(?:code|pin|password|passcode)"
+    r"(?:otp|m?pin|cvv2?|cvc2?|tan|totp|passcode|(?:verification|confirmation|security|login|log-in"
+    r"|sign-?in|access|auth(?:entication)?|authorization|one[- ]time"
+    r"|2fa|mfa|sms|reset|backup|recovery|invite|pin|otp|activation|unlock|zugangs|bestätigungs|anmelde"
+    r"|tan-?)[ -]?(?:code|pin|password|passcode)"
     r"|(?:your|use|the|enter|with|dein|ihr) code|código|code de vérification)"
 )
 _LINK: Final = (
-    r"(?:[\"'`]?\s{0,3}(?:[:=#(]|\bis\b|\bwas\b|\bare\b|\blautet\b|\bist\b|\bes\b|\best\b|\bé\b|\bvalue\b|\bset to\b|\b(?:has been )?(?:changed|reset|set) (?:from|to)\b|\bfrom\b|\bto\b|\bof\b|\bnumber\b|\bno\.|\busing\b|\bprovided\b|\bsent\b"
+    r"(?:[\"'`]?\s{0,3}(?:[:=#(]|\bis\b|\bwas\b|\bare\b|\blautet\b|\bist\b|\bes\b|\best\b|\bé\b|\bvalue\b"
+    r"|\bset to\b|\b(?:has been )?(?:changed|reset|set) (?:from|to)\b|\bfrom\b|\bto\b|\bof\b|\bnumber\b"
+    r"|\bno\.|\busing\b|\bprovided\b|\bsent\b"
     r"|\bfor (?:user )?[\w@.'\-]{1,40}(?: (?:is|was|=|:))?|\bid\b|\bstring\b|\bnow\b|->|→|:-))"
     r"{0,3}\s{0,4}(?:<[a-z]{1,8}[^<>]{0,40}>\s{0,3}){0,2}"
 )
-_VALUE: Final = r"(?:(?P<q>[\"'`“‘])(?P<quoted>[^\"'`“”‘’\n]{3,300})[\"'`”’]|(?P<bare>[^\s\"'`<>“”]{3,400}))"
-_SECRET_TAIL: Final = re.compile(rf"(?:[ -]?(?:id|key|keys|cookie|string|hash))?(?![\w\-]){_LINK}{_VALUE}", re.IGNORECASE)
+_VALUE: Final = (
+    r"(?:(?P<q>[\"'`\u201c\u2018])"
+    r"(?P<quoted>[^\"'`\u201c\u201d\u2018\u2019\n]{3,300})[\"'`\u201d\u2019]"
+    r"|(?P<bare>[^\s\"'`<>\u201c\u201d]{3,400}))"
+)
+_SECRET_TAIL: Final = re.compile(
+    rf"(?:[ -]?(?:id|key|keys|cookie|string|hash))?(?![\w\-]){_LINK}{_VALUE}", re.IGNORECASE
+)
 _CODE_TAIL: Final = re.compile(
-    r"(?:[ -]?(?:code|pin|password|passcode))?(?![\w\-])(?:[\"'`]?\s{0,3}(?:[:=#]|is|was|lautet|ist|es|est|number|sent|for [\w@.\-]{1,40}(?: is)?)){0,2}\s{0,4}(?:<[a-z]{1,8}[^<>]{0,40}>\s{0,3})?"
+    r"(?:[ -]?(?:code|pin|password|passcode))?(?![\w\-])(?:[\"'`]?\s{0,3}(?:[:=#]|is|was|lautet|ist|es"
+    r"|est|number|sent|for [\w@.\-]{1,40}(?: is)?)){0,2}\s{0,4}(?:<[a-z]{1,8}[^<>]{0,40}>\s{0,3})?"
     r"[\"'`(]?(\d{3}[ -]\d{3,4}|(?=[A-Z]*\d)[A-Z0-9]{3,10}(?:-[A-Z0-9]{3,10})?)(?![\w\-/%])",
     re.IGNORECASE,
 )
 _NUMBER_TAIL: Final = re.compile(
-    r"(?:[ -]?(?:number|no\.?|nr\.?|num|card|nummer|número|#))?(?![\w])(?:\s{0,3}(?:[:=#(]|is|was|of|for|ist|lautet)){0,2}\s{0,3}[\"'`(]?([A-Z0-9][A-Z0-9 .\-/]{3,30}[A-Z0-9])(?![\w])",
+    r"(?:[ -]?(?:number|no\.?|nr\.?|num|card|nummer|número|#))?(?![\w])(?:\s{0,3}(?:[:=#(]|is|was|of|for"
+    r"|ist|lautet)){0,2}\s{0,3}[\"'`(]?([A-Z0-9][A-Z0-9 .\-/]{3,30}[A-Z0-9])(?![\w])",
     re.IGNORECASE,
 )
 REVERSE: Final = re.compile(
-    rf"(?<![\w\-])[\"'`]?([^\s\"'`<>]{{4,100}})[\"'`]?\s(?:is|was|ist|es|est) (?:your|the|not a|an?|dein|ihr|tu|su|votre|no)\s(?:[\w\-]{{1,16}} ){{0,3}}(?:{_SECRET}|{_CODE}|pin|code)\b",
+    rf"(?<![\w\-])[\"'`]?([^\s\"'`<>]{{4,100}})[\"'`]?\s(?:is|was|ist|es|est) (?:your|the|not a|an?|dein"
+    rf"|ihr|tu|su|votre|no)\s(?:[\w\-]{{1,16}} ){{0,3}}(?:{_NOUNS}|{_CODE}|pin|code)\b",
     re.IGNORECASE,
 )
 _NAME_TAIL: Final = re.compile(
-    r"(?i:\s*[:=]\s*|\s+(?:is|was|ist)\s+)[\"'`]?((?:[A-ZÀ-ÖØ-Þ][\w'’\-]{1,30})(?: (?:[a-z]{2,3} )?[A-ZÀ-ÖØ-Þ][\w'’\-]{1,30}){0,3})"
+    r"(?i:\s*[:=]\s*|\s+(?:is|was|ist)\s+)[\"'`]?((?:[A-ZÀ-ÖØ-Þ][\w'\u2019\-]{1,30})(?: (?:[a-z]{2,3} "
+    r")?[A-ZÀ-ÖØ-Þ][\w'\u2019\-]{1,30}){0,3})"
 )
 _DATE: Final = (
-    r"(?:(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.](?:19|20)?\d\d|\d\d?(?:st|nd|rd|th|\.)? (?:de )?[A-Za-zäéûÄ]{3,10}\.?,? (?:de )?(?:19|20)\d\d"
+    r"(?:(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.](?:19|20)?\d\d|\d\d?(?:st|nd|rd|th"
+    r"|\.)? (?:de )?[A-Za-zäéûÄ]{3,10}\.?,? (?:de )?(?:19|20)\d\d"
     r"|[A-Z][a-z]{2,9}\.? \d\d?(?:st|nd|rd|th)?,? (?:19|20)\d\d|(?:19|20)\d\d[01]\d[0-3]\d)"
 )
 _BIRTH_TAIL: Final = re.compile(
-    rf"(?:[ _]?da(?:te|y))?(?: on| in| am| le| el| de)?\W{{0,4}}(?:is |was |of |\w{{1,12}} is )?\W{{0,3}}({_DATE})(?![\w])", re.IGNORECASE
+    rf"(?:[ _]?da(?:te|y))?(?: on| in| am| le| el| de)?\W{{0,4}}(?:is |was |of "
+    rf"|\w{{1,12}} is )?\W{{0,3}}({_DATE})(?![\w])",
+    re.IGNORECASE,
 )
 _NOISE: Final = ".,;:!?)]}…\"'`"
 _ASSIGNMENT: Final = re.compile(r"^[A-Za-z][\w.\-]{0,30}=(?!=)")
-_UUID_OR_DATE: Final = re.compile(r"^(?:\d{4}-\d\d-\d\d|\d{1,2}:\d\d|v?\d+(?:\.\d+)+$|\d+(?:ms|s|m|h|d|kb|mb|gb|k|px|%|x)$|\d+/\d+$)", re.IGNORECASE)
+_UUID_OR_DATE: Final = re.compile(
+    r"^(?:\d{4}-\d\d-\d\d|\d{1,2}:\d\d|v?\d+(?:\.\d+)+$|\d+(?:ms|s|m|h|d|kb|mb|gb|k|px|%|x)$|\d+/\d+$)",
+    re.IGNORECASE,
+)
 _CODE_VALUE: Final = re.compile(r"^(?:HTTP|E|ERR)?\d{3}$|^E\d+$", re.IGNORECASE)
 
 
@@ -58,7 +82,12 @@ def looks_secret(value: str) -> bool:
     """True for a value in a sentence that reads like a credential: letters with digits or symbols, or a long mix."""
     value = value.rstrip(_NOISE).lstrip("(")
     size = len(value)
-    if size < 5 or is_word(value) or is_masked(value) or value.startswith(("[Filtered", "$", "{", "%", "/", "http", "--", "@", "<", "#/", "0x")):
+    if (
+        size < 5
+        or is_word(value)
+        or is_masked(value)
+        or value.startswith(("[Filtered", "$", "{", "%", "/", "http", "--", "@", "<", "#/", "0x"))
+    ):
         return False
     if (value.endswith(("()", "=")) and not value.endswith("==")) or _ASSIGNMENT.match(value):
         return False
@@ -80,26 +109,36 @@ def looks_secret(value: str) -> bool:
     return size >= 20 and value.isalpha() and mixed and sum(1 for c in inner if c.isupper()) >= 4
 
 
-def _words(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_SECRET_HEADS: Final = _words("""
-    password passwords passwd passphrase passcode passwort pw pwd contraseña contrasena kennwort wachtwoord senha clave parole token tokens secret secrets
-    credential credentials creds session sid cookie jwt signature mnemonic apikey passe
+_SECRET_HEADS: Final = words("""
+    password passwords passwd passphrase passcode passwort pw pwd contraseña contrasena kennwort
+    wachtwoord senha clave parole token tokens secret secrets credential credentials creds session sid
+    cookie jwt signature mnemonic apikey passe
 """)
-_KEY_HEADS: Final = _words("key keys link phrase string")
-_CODE_HEADS: Final = _words("otp pin mpin cvv cvv2 cvc cvc2 tan totp passcode 2fa mfa")
-_PLAIN_CODE_HEADS: Final = _words("code código codes")
-_NUMBER_HEADS: Final = _words("""
-    passport passeport pasaporte reisepass ssn itin ein nino cpf cnpj dni nie nif bsn pesel personnummer fødselsnummer cpr hetu aadhaar aadhar pan sin nir insee
-    curp rfc tfn medicare hkid nric rut cuit cuil ahv iban bic abn tin nhs insurance security license licence plate fiscale steuer steuernummer kontonummer
-    kundennummer ausweisnummer nss sozialversicherungsnummer sozialversicherungsnr rentenversicherungsnummer personalausweis id
+_KEY_HEADS: Final = words("key keys link phrase string")
+_CODE_HEADS: Final = words("otp pin mpin cvv cvv2 cvc cvc2 tan totp passcode 2fa mfa")
+_PLAIN_CODE_HEADS: Final = words("code código codes")
+_NUMBER_HEADS: Final = words("""
+    passport passeport pasaporte reisepass ssn itin ein nino cpf cnpj dni nie nif bsn pesel personnummer
+    fødselsnummer cpr hetu aadhaar aadhar pan sin nir insee curp rfc tfn medicare hkid nric rut cuit cuil
+    ahv iban bic abn tin nhs insurance security license licence plate fiscale steuer steuernummer
+    kontonummer kundennummer ausweisnummer nss sozialversicherungsnummer sozialversicherungsnr
+    rentenversicherungsnummer personalausweis id
 """)
-_PLAIN_NUMBER_HEADS: Final = _words("number no nr num nummer account konto")
-_BIRTH_HEADS: Final = _words("born birth birthday birthdate dob geboren geb geburtsdatum née né naissance nacido nacida nacimiento")
-_NAME_HEADS: Final = _words("name names surname")
-HEAD_WORDS: Final = _SECRET_HEADS | _KEY_HEADS | _CODE_HEADS | _PLAIN_CODE_HEADS | _NUMBER_HEADS | _PLAIN_NUMBER_HEADS | _BIRTH_HEADS | _NAME_HEADS
+_PLAIN_NUMBER_HEADS: Final = words("number no nr num nummer account konto")
+_BIRTH_HEADS: Final = words(
+    "born birth birthday birthdate dob geboren geb geburtsdatum née né naissance nacido nacida nacimiento"
+)
+_NAME_HEADS: Final = words("name names surname")
+HEAD_WORDS: Final = (
+    _SECRET_HEADS
+    | _KEY_HEADS
+    | _CODE_HEADS
+    | _PLAIN_CODE_HEADS
+    | _NUMBER_HEADS
+    | _PLAIN_NUMBER_HEADS
+    | _BIRTH_HEADS
+    | _NAME_HEADS
+)
 _HEADS: Final = {
     **dict.fromkeys(_SECRET_HEADS, "s"),
     **dict.fromkeys(_KEY_HEADS, "k"),
@@ -112,21 +151,26 @@ _HEADS: Final = {
 }
 # What must stand before a head that means nothing alone.
 _KEY_BEFORE: Final = (
-    "api", "access", "private", "secret", "license", "licence", "account", "encryption", "signing", "master", "recovery", "ssh", "deploy", "webhook", "shared",
-    "subscription", "magic", "seed", "connection", "service", "fernet", "reset",
+    "api", "access", "private", "secret", "license", "licence", "account", "encryption", "signing",
+    "master", "recovery", "ssh", "deploy", "webhook", "shared", "subscription", "magic", "seed",
+    "connection", "service", "fernet", "reset",
 )  # fmt: skip
 _CODE_BEFORE: Final = (
-    "verification", "confirmation", "security", "login", "log-in", "sign-in", "signin", "access", "auth", "authentication", "authorization", "time", "2fa", "mfa",
-    "sms", "reset", "backup", "recovery", "invite", "pin", "otp", "activation", "unlock", "your", "use", "the", "enter", "with", "dein", "ihr",
+    "verification", "confirmation", "security", "login", "log-in", "sign-in", "signin", "access", "auth",
+    "authentication", "authorization", "time", "2fa", "mfa", "sms", "reset", "backup", "recovery",
+    "invite", "pin", "otp", "activation", "unlock", "your", "use", "the", "enter", "with", "dein", "ihr",
 )  # fmt: skip
 _NUMBER_BEFORE: Final = (
-    "account", "acct", "routing", "bank", "card", "passport", "customer id", "driving licence", "driving license", "driver license", "drivers license", "driver's license",
-    "license", "licence", "insurance", "security", "tax", "health", "medicare", "national id", "identity", "personal", "vat", "nhs", "konto", "kunden", "ausweis", "policy",
-    "national", "social security", "social insurance", "steuer",
+    "account", "acct", "routing", "bank", "card", "passport", "customer id", "driving licence",
+    "driving license", "driver license", "drivers license", "driver's license", "license", "licence",
+    "insurance", "security", "tax", "health", "medicare", "national id", "identity", "personal", "vat",
+    "nhs", "konto", "kunden", "ausweis", "policy", "national", "social security", "social insurance",
+    "steuer",
 )  # fmt: skip
 _NAME_BEFORE: Final = (
-    "customer", "full", "first", "last", "patient", "guest", "cardholder", "account holder", "holder", "contact", "family", "given", "real", "legal", "recipient",
-    "beneficiary", "passenger", "client", "tenant", "user", "user's", "her", "his", "my",
+    "customer", "full", "first", "last", "patient", "guest", "cardholder", "account holder", "holder",
+    "contact", "family", "given", "real", "legal", "recipient", "beneficiary", "passenger", "client",
+    "tenant", "user", "user's", "her", "his", "my",
 )  # fmt: skip
 _ID_BEFORE: Final = ("tax", "national", "steuer", "insurance", "health", "identity")
 _PUNCTUATION: Final = {ord(char): " " for char in "\t\r\n:;,.!?()[]{}<>\"'`=/\\|&#*-+_%$@~^"}
@@ -185,22 +229,45 @@ def _add_at(spans: list[Span], text: str, low: str, at: int, end: int, role: str
         if match and is_random(match.group(1)):
             spans.append(Span(match.start(1), match.end(1), "prose"))
     elif role == "f":
-        match = _NAME_TAIL.match(text, end) if _follows(low, at, _NAME_BEFORE) or low.startswith("surname", at) else None
+        match = (
+            _NAME_TAIL.match(text, end)
+            if _follows(low, at, _NAME_BEFORE) or low.startswith("surname", at)
+            else None
+        )
         if match and not is_word(match.group(1)):
             spans.append(Span(match.start(1), match.end(1), "name"))
     elif not has_digit:
         return
     elif role == "c" or (role == "d" and _follows(low, at, _CODE_BEFORE)):
         match = _CODE_TAIL.match(text, end)
-        if match and any(c.isdigit() for c in match.group(1)) and not _is_plain_code(low[at:end], match.group(1)):
+        if (
+            match
+            and any(c.isdigit() for c in match.group(1))
+            and not _is_plain_code(low[at:end], match.group(1))
+        ):
             spans.append(Span(match.start(1), match.end(1), "prose"))
     elif role == "b":
         match = _BIRTH_TAIL.match(text, end)
         if match:
             spans.append(Span(match.start(1), match.end(1), "birth_date"))
     elif role == "n" or (role == "m" and _follows(low, at, _NUMBER_BEFORE)):
-        if low.startswith(("id", "security", "insurance", "plate", "license", "licence"), at) and not _follows(
-            low, at, (*_ID_BEFORE, "social", "national", "driver", "drivers", "driver's", "driving", "license", "licence", "health")
+        if low.startswith(
+            ("id", "security", "insurance", "plate", "license", "licence"), at
+        ) and not _follows(
+            low,
+            at,
+            (
+                *_ID_BEFORE,
+                "social",
+                "national",
+                "driver",
+                "drivers",
+                "driver's",
+                "driving",
+                "license",
+                "licence",
+                "health",
+            ),
         ):
             return
         match = _NUMBER_TAIL.match(text, end)
@@ -214,11 +281,18 @@ _LONG_KEY: Final = re.compile(r"[\"'`:]?\s{1,3}[\"'`(]?([A-Za-z0-9_\-+/]{24,200}
 
 def is_random(value: str) -> bool:
     """True for a run that mixes upper case, lower case and digits as no identifier does."""
-    return any(c.isdigit() for c in value) and any(c.isupper() for c in value) and any(c.islower() for c in value)
+    return (
+        any(c.isdigit() for c in value)
+        and any(c.isupper() for c in value)
+        and any(c.islower() for c in value)
+    )
 
 
 _NEXT: Final = re.compile(r"[\"'`]?[\s\-_]{0,3}([^\s]{1,40})")
-_LINK_WORDS: Final = _words("has been is was are lautet ist es est é value set changed from to of number no using provided sent for id string now key keys cookie hash")
+_LINK_WORDS: Final = words(
+    "has been is was are lautet ist es est é value set changed from to of number no using provided sent "
+    "for id string now key keys cookie hash"
+)
 
 
 def _add_secret(spans: list[Span], text: str, end: int, is_password: bool) -> None:
@@ -263,4 +337,8 @@ def _number_end(value: str) -> int:
         digits += sum(c.isdigit() for c in group)
         if not has_digit and not digits:
             end = piece.end()
-    return end if digits >= 5 or (digits == 4 and value[:end].isupper() and value[:end].isalnum() and end >= 8) else 0
+    return (
+        end
+        if digits >= 5 or (digits == 4 and value[:end].isupper() and value[:end].isalnum() and end >= 8)
+        else 0
+    )

@@ -16,8 +16,8 @@ from .encoded import BASE64, HEX, decode_base64, decode_hex, spell_out
 from .keys import KeyClassifier
 from .keyvalue import find_pairs, find_parallel
 from .mails import find_mails
-from .markup import find_markup
 from .marker import FILTERED, TRUNCATED
+from .markup import find_markup
 from .numbers import find_numbers, is_dense
 from .person import find_person
 from .plain import PlainWords
@@ -44,17 +44,22 @@ class Mode(IntEnum):
     SQL = 6
 
 
-_AUTH: Final = re.compile(r"(?<![\w\-])(?:bearer|basic|token|apikey|digest)[ \t]{1,4}(?:token[ :]{1,2})?[\"']?([A-Za-z0-9\-._~+/]{8,4096}={0,2})(?![A-Za-z0-9_=])", re.IGNORECASE)
+_AUTH: Final = re.compile(
+    r"(?<![\w\-])(?:bearer|basic|token|apikey|digest)[ \t]{1,4}(?:token[ "
+    r":]{1,2})?[\"']?([A-Za-z0-9\-._~+/]{8,4096}={0,2})(?![A-Za-z0-9_=])",
+    re.IGNORECASE,
+)
 _DIGIT: Final = re.compile(r"\d")
 _ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}|&\w{2,6};|&#|\\+u00|\\+x[2-7]")
 _AUTH_WORDS: Final = ("bearer ", "basic ", "token ", "apikey ", "digest ")
 _LONG: Final = re.compile(r"[A-Za-z0-9+/_\-]{16}")
 
 
-# Whole strings that no rule can touch: words, short numbers, reprs of objects, timestamps. Most leaves are such, so this
-# one match is what a leaf costs.
+# Whole strings that no rule can touch: words, short numbers, reprs of objects, timestamps. Most leaves are such,
+# so this one match is what a leaf costs.
 match_plain: Final = re.compile(
-    r"[a-z ._/'*]*+(?:-[a-z ._/'*]++)*+|[A-Z]?[a-z]*|-?\d{1,12}|'?(?=\d{0,12}[a-f])[0-9a-f]{8,19}'?|<[\w.]+ object at 0x[0-9a-f]+>"
+    r"[a-z ._/'*]*+(?:-[a-z ._/'*]++)*+|[A-Z]?[a-z]*|-?\d{1,12}|'?(?=\d{0,12}[a-f])[0-9a-f]{8,19}'?"
+    r"|<[\w.]+ object at 0x[0-9a-f]+>"
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.]*(?:Z|[+-]\d\d:\d\d)?|[a-z_]{1,40}_\d{1,6}"
 ).fullmatch
 _match_hash: Final = re.compile(r"'?([0-9a-f]{20,64})'?").fullmatch
@@ -70,7 +75,7 @@ def is_hash(text: str) -> bool:
 
 
 class TextScrubber:
-    """Scrub strings with the built-in rules and the user's own patterns. Thread-safe: nothing changes after it is built."""
+    """Scrub strings with the built-in rules and the user's own patterns. Thread-safe."""
 
     def __init__(self, keys: KeyClassifier, patterns: Iterable[re.Pattern[str]] = ()) -> None:
         self._classify = keys.classify
@@ -101,7 +106,9 @@ class TextScrubber:
     def _once(self, text: str, mode: Mode, hits: list[str], taints: dict[str, None] | None) -> str:
         spans = self._spans(text, mode)
         if spans:
-            keyed = {text[start:end] for start, end, rule in spans if not rule and end - start >= MIN_TAINT_CHARS}
+            keyed = {
+                text[start:end] for start, end, rule in spans if not rule and end - start >= MIN_TAINT_CHARS
+            }
             out = cut(text, spans, hits)
             for value in keyed:
                 if taints is not None:
@@ -114,7 +121,12 @@ class TextScrubber:
         return self._decoded(text, mode, hits, taints)
 
     def _spans(self, text: str, mode: Mode) -> list[Span]:
-        spans = [Span(m.start(), m.end(), "custom") for pattern in self._patterns for m in pattern.finditer(text) if m.end() > m.start()]
+        spans = [
+            Span(m.start(), m.end(), "custom")
+            for pattern in self._patterns
+            for m in pattern.finditer(text)
+            if m.end() > m.start()
+        ]
         has_run = len(text) > 13 and RUN.search(text) is not None
         spans += find_tokens(text, has_run)
         if mode is Mode.IDENTIFIER:
@@ -130,7 +142,9 @@ class TextScrubber:
                 spans += [Span(*span) for span in find_numbers(text, people=False)]
             return spans
         low = text.lower()
-        is_sql = mode is Mode.SQL or (" " in text and any(verb in low for verb in SQL_VERBS) and SQL.search(text) is not None)
+        is_sql = mode is Mode.SQL or (
+            " " in text and any(verb in low for verb in SQL_VERBS) and SQL.search(text) is not None
+        )
         spans += find_pairs(text, self._classify, is_url=mode is Mode.URL or "?" in text)
         spans += find_database(text, self._classify, is_sql)
         if "<" in text or "name=" in text or "\\" in text or not text.isascii():
@@ -145,9 +159,16 @@ class TextScrubber:
             if "└" in text or "╰" in text:
                 spans += find_drawn(text, self._classify)
             if any(word in low for word in _AUTH_WORDS):
-                spans += [Span(m.start(1), m.end(1), "auth") for m in _AUTH.finditer(text) if _is_credential(m.group(1))]
+                spans += [
+                    Span(m.start(1), m.end(1), "auth")
+                    for m in _AUTH.finditer(text)
+                    if _is_credential(m.group(1))
+                ]
         if has_digit and is_dense(text):
-            spans += [Span(*span) for span in find_numbers(text, addresses=mode is not Mode.AGENT and mode is not Mode.HOST)]
+            spans += [
+                Span(*span)
+                for span in find_numbers(text, addresses=mode is not Mode.AGENT and mode is not Mode.HOST)
+            ]
         spans += find_mails(text)
         return spans
 
@@ -174,10 +195,22 @@ class TextScrubber:
         if self._spans(said, Mode.TEXT):
             return True
         user, colon, rest = said.partition(":")
-        return bool(colon) and " " not in said and len(rest) >= 4 and user.replace(".", "").replace("-", "").replace("_", "").isalnum() and not rest.isdigit()
+        return (
+            bool(colon)
+            and " " not in said
+            and len(rest) >= 4
+            and user.replace(".", "").replace("-", "").replace("_", "").isalnum()
+            and not rest.isdigit()
+        )
 
 
 def _is_credential(value: str) -> bool:
-    if value.startswith("Filtered") or value.isalpha() and not (len(value) >= 16 and not value.islower() and not value.istitle()):
+    if value.startswith("Filtered") or (
+        value.isalpha() and not (len(value) >= 16 and not value.islower() and not value.istitle())
+    ):
         return False
-    return any(c.isdigit() for c in value) or value.endswith("=") or (not value.islower() and len(value) >= 12 and "-" not in value and "_" not in value)
+    return (
+        any(c.isdigit() for c in value)
+        or value.endswith("=")
+        or (not value.islower() and len(value) >= 12 and "-" not in value and "_" not in value)
+    )

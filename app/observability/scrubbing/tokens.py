@@ -99,18 +99,24 @@ _SHAPES: Final = (
 VENDOR: Final = re.compile("(?<![A-Za-z0-9])(?:" + "|".join(_SHAPES) + ")")
 WEBHOOK: Final = re.compile(
     r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/\d+/"
-    r"|outlook\.office\.com/webhook/|[\w\-]+\.webhook\.office\.com/webhookb2/|hooks\.zapier\.com/hooks/catch/)([\w\-/@+]{8,})"
+    r"|outlook\.office\.com/webhook/|[\w\-]+\.webhook\.office\.com/webhookb2/"
+    r"|hooks\.zapier\.com/hooks/catch/)([\w\-/@+]{8,})"
 )
 # A key may be cut off, carry a log prefix on every line, or stand with escaped line ends.
 PEM: Final = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----.{0,60000}?(?:-----END [A-Z0-9 ]{0,40}-----|\Z)", re.DOTALL
+    r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----.{0,60000}?(?:-----END [A-Z0-9 "
+    r"]{0,40}-----|\Z)",
+    re.DOTALL,
 )
 PEM_END: Final = re.compile(r"-----END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 # The first bytes of private keys in PKCS#1, PKCS#8, SEC1 and OpenSSH form, and blocks of lines as keys have them.
 DER: Final = re.compile(
-    r"(?<![A-Za-z0-9+/])(?:MII(?:Ev|Eo|Ep|CX|CW|Cd|JK|JQ|G[45]|Bg|Bo|J0)|MHcCAQ|MHQCAQ|MIG[HT]AgE|MC4CAQ|b3BlbnNzaC1rZXk)[A-Za-z0-9+/]{20,}(?:(?:\s|\\[rn]){1,4}[A-Za-z0-9+/]{8,}){0,200}={0,2}"
+    r"(?<![A-Za-z0-9+/])(?:MII(?:Ev|Eo|Ep|CX|CW|Cd|JK|JQ|G[45]|Bg|Bo|J0)|MHcCAQ|MHQCAQ|MIG[HT]AgE|MC4CAQ"
+    r"|b3BlbnNzaC1rZXk)[A-Za-z0-9+/]{20,}(?:(?:\s|\\[rn]){1,4}[A-Za-z0-9+/]{8,}){0,200}={0,2}"
 )
-BLOCK: Final = re.compile(r"(?:(?:^|(?<=\n))[^\n]{0,60}?(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{60,76}={0,2}[\"',]{0,2}\r?(?:\n|$)){3,400}")
+BLOCK: Final = re.compile(
+    r"(?:(?:^|(?<=\n))[^\n]{0,60}?(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{60,76}={0,2}[\"',]{0,2}\r?(?:\n|$)){3,400}"
+)
 # Every token of the table holds a run as long as this; most texts hold none.
 RUN: Final = re.compile(r"[A-Za-z0-9_\-~$]{14}")
 _BASE64_LINE: Final = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{8,}={0,2}[\"',\\nr]{0,4}$")
@@ -144,7 +150,9 @@ def find_tokens(text: str, has_run: bool) -> list[Span]:
 
 def _is_random(token: str) -> bool:
     """True unless it is a mere identifier that happens to start like a token."""
-    return any(c.isdigit() for c in token) or not (token.islower() or (token.isupper() and token[1:3] != "KI"))
+    return any(c.isdigit() for c in token) or not (
+        token.islower() or (token.isupper() and token[1:3] != "KI")
+    )
 
 
 def _key_start(text: str, end: int) -> int:
@@ -156,7 +164,7 @@ def _key_start(text: str, end: int) -> int:
         line = text[before + len(newline) if before >= 0 else 0 : start].strip()
         if line and not _BASE64_LINE.search(line):
             break
-        start = before if before >= 0 else 0
+        start = max(before, 0)
         if before <= 0:
             break
     return start

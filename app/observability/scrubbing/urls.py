@@ -5,13 +5,26 @@ from typing import Final
 
 from .spans import Span
 
-USERINFO: Final = re.compile(r"(?<![\w])[A-Za-z][A-Za-z0-9+.!\-]{1,30}:{0,1}//([^\s/@:\"'<>?#\\]{0,100}):([^\s\"'<>]{1,400})@(?=[\w\[.\-%]|$)")
-USERINFO_CUT: Final = re.compile(r"(?<![\w])[A-Za-z][A-Za-z0-9+.\-]{1,30}://([^\s/@:\"'<>?\\\[]{0,100}):([^\s/\"'<>@?:]{3,200})(?=$|['\"])")
+USERINFO: Final = re.compile(
+    r"(?<![\w])[A-Za-z][A-Za-z0-9+.!\-]{1,30}:{0,1}//([^\s/@:\"'<>?#\\]{0,100}):([^\s\"'<>]{1,400})@"
+    r"(?=[\w\[.\-%]|$)"
+)
+USERINFO_CUT: Final = re.compile(
+    r"(?<![\w])[A-Za-z][A-Za-z0-9+.\-]{1,30}://([^\s/@:\"'<>?\\\[]{0,100}):([^\s/\"'<>@?:]{3,200})(?=$|['\"])"
+)
 USER_TOKEN: Final = re.compile(r"://([^\s/@:\"'<>?#\\]{16,400})@")
 # In these places a path holds something that opens a door.
-_STRONG: Final = r"[\w\-]{0,20}(?:reset|invite|invitation|verify|verification|confirm|activat|magic|unsubscribe|recover|accept|onboard|join|password|signup|otp|passwordless)[\w\-]{0,20}"
-_WEAK: Final = r"tokens?|share|shared|sessions?|secrets?|hooks?|webhooks?|download|downloads|link|links|s|d|u|l|t|k|auth|login|signin|sso|oauth|callback|keys?|api-?keys?|access|view|guest|public|feed|calendar|ical|sign"
-STRONG_SEGMENT: Final = re.compile(rf"/(?:{_STRONG})/(?:[a-z][a-z\-]{{1,20}}/){{0,2}}([\w.~%\-]{{14,600}})(?![\w])", re.IGNORECASE)
+_STRONG: Final = (
+    r"[\w\-]{0,20}(?:reset|invite|invitation|verify|verification|confirm|activat|magic|unsubscribe|recover|accept"
+    r"|onboard|join|password|signup|otp|passwordless)[\w\-]{0,20}"
+)
+_WEAK: Final = (
+    "tokens?|share|shared|sessions?|secrets?|hooks?|webhooks?|download|downloads|link|links|s|d|u|l|t|k|auth|login"
+    "|signin|sso|oauth|callback|keys?|api-?keys?|access|view|guest|public|feed|calendar|ical|sign"
+)
+STRONG_SEGMENT: Final = re.compile(
+    rf"/(?:{_STRONG})/(?:[a-z][a-z\-]{{1,20}}/){{0,2}}([\w.~%\-]{{14,600}})(?![\w])", re.IGNORECASE
+)
 WEAK_SEGMENT: Final = re.compile(rf"/(?:{_WEAK})/([\w.~%\-]{{20,600}})(?![\w])", re.IGNORECASE)
 _UUID: Final = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.IGNORECASE)
 
@@ -35,12 +48,20 @@ def find_urls(text: str, has_run: bool) -> list[Span]:
                 spans.append(Span(match.start(2), end, "url_password"))
         for match in _cut_off(text):
             value = match.group(2)
-            if not value.startswith(("[", "***", "{", "$", "%")) and not value.isdigit() and not (match.group(1) and value.isalpha()):
+            if (
+                not value.startswith(("[", "***", "{", "$", "%"))
+                and not value.isdigit()
+                and not (match.group(1) and value.isalpha())
+            ):
                 spans.append(Span(match.start(2), match.end(2), "url_password"))
         if "@" in text:
             for match in USER_TOKEN.finditer(text):
                 value = match.group(1)
-                if any(c.isdigit() for c in value) and any(c.isalpha() for c in value) and not value.startswith("["):
+                if (
+                    any(c.isdigit() for c in value)
+                    and any(c.isalpha() for c in value)
+                    and not value.startswith("[")
+                ):
                     spans.append(Span(match.start(1), match.end(1), "url_password"))
     if has_run:
         for match in STRONG_SEGMENT.finditer(text):
@@ -62,11 +83,15 @@ def _cut_off(text: str) -> list[re.Match[str]]:
 
 def _is_opaque(segment: str) -> bool:
     """True for a random segment; slugs, file names, versions and UUIDs are none."""
-    if _UUID.match(segment) or re.search(r"\.(?:js|css|html?|png|jpe?g|svg|py|json|xml|pdf|map|woff2?|zip|txt|md|csv)$", segment, re.IGNORECASE):
+    if _UUID.match(segment) or re.search(
+        r"\.(?:js|css|html?|png|jpe?g|svg|py|json|xml|pdf|map|woff2?|zip|txt|md|csv)$", segment, re.IGNORECASE
+    ):
         return False
     digits = sum(c.isdigit() for c in segment)
     if not digits or digits == len(segment):
         return False
     pieces = [piece for piece in re.split(r"[\-._~]", segment) if piece]
-    wordy = sum(1 for piece in pieces if piece.isalpha() and (piece.islower() or piece.istitle()) or piece.isdigit())
+    wordy = sum(
+        1 for piece in pieces if (piece.isalpha() and (piece.islower() or piece.istitle())) or piece.isdigit()
+    )
     return wordy * 2 < len(pieces) or max(map(len, pieces)) >= 20

@@ -14,6 +14,7 @@ from .harmless import is_harmless
 from .keys import KeyClass, KeyClassifier
 from .marker import FILTERED, marker
 from .text import MIN_TAINT_CHARS, Mode, TextScrubber, is_hash, match_plain
+from .words import words
 
 MAX_DEPTH: Final = 60
 MAX_NODES: Final = 20_000
@@ -44,21 +45,33 @@ class KeyInfo(NamedTuple):
 
 _FIELD_MODES: Final = {
     **dict.fromkeys(
-        "filename abs_path module function event_id trace_id span_id parent_span_id timestamp start_timestamp release environment "
-        "platform level dist sdk modules type debug_meta raw_function package category op origin sentry.op sentry.origin".split(),
+        words(
+            "filename abs_path module function event_id trace_id span_id parent_span_id timestamp "
+            "start_timestamp release environment "
+            "platform level dist sdk modules type debug_meta raw_function package category op origin "
+            "sentry.op sentry.origin"
+        ),
         Mode.IDENTIFIER,
     ),
     **dict.fromkeys(("context_line", "pre_context", "post_context"), Mode.SOURCE),
-    **dict.fromkeys(("user-agent", "user_agent", "User-Agent", "user_agent.original", "http.user_agent"), Mode.AGENT),
+    **dict.fromkeys(
+        ("user-agent", "user_agent", "User-Agent", "user_agent.original", "http.user_agent"), Mode.AGENT
+    ),
     **dict.fromkeys(("server_name", "server.address", "net.peer.name", "host.name"), Mode.HOST),
     **dict.fromkeys(("url", "query_string", "http.query", "url.full", "http.url", "url.query"), Mode.URL),
     **dict.fromkeys(("db.statement", "db.query.text"), Mode.SQL),
 }
 _NAME_KEYS: Final = (
-    "name", "key", "field", "header", "param", "parameter", "k", "column", "attribute", "variable", "label", "property", "loc", "type", "id",
+    "name", "key", "field", "header", "param", "parameter", "k", "column", "attribute", "variable",
+    "label", "property", "loc", "type", "id",
 )  # fmt: skip
-_VALUE_KEYS: Final = frozenset("value val v input input_value content data text old new old_value new_value default current".split())
-_COLUMN_KEYS: Final = frozenset("names name columns column keys key fields field header headers cols attributes params labels parameters arg_names argnames".split())
+_VALUE_KEYS: Final = words(
+    "value val v input input_value content data text old new old_value new_value default current"
+)
+_COLUMN_KEYS: Final = words(
+    "names name columns column keys key fields field header headers cols attributes params labels "
+    "parameters arg_names argnames"
+)
 _QUOTES: Final = re.compile(r"^[bBuUrR]{0,2}([\"'])(.*)\1$", re.DOTALL)
 _MAX_PLAIN_NUMBER: Final = 10**12
 _LEAF_ERRORS: Final = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, AttributeError)
@@ -189,7 +202,11 @@ class Walk:
         return FILTERED if rule == "key" else marker(rule)
 
     def _taint(self, bare: str) -> None:
-        if MIN_TAINT_CHARS <= len(bare) <= _MAX_TAINT_CHARS and len(self._taints) < MAX_TAINTS and not bare.isspace():
+        if (
+            MIN_TAINT_CHARS <= len(bare) <= _MAX_TAINT_CHARS
+            and len(self._taints) < MAX_TAINTS
+            and not bare.isspace()
+        ):
             self._taints[bare] = None
 
     def _info(self, key: Any) -> KeyInfo:
@@ -212,7 +229,9 @@ class Walk:
             return str.__str__(key)
         if isinstance(key, bytes):
             return key.decode("utf-8", "replace")
-        return str(key) if key is None or isinstance(key, int | float | bool) else f"<{type(key).__qualname__}>"
+        return (
+            str(key) if key is None or isinstance(key, int | float | bool) else f"<{type(key).__qualname__}>"
+        )
 
     def _dict(self, value: Mapping[Any, Any], kind: KeyClass) -> dict[str, Any]:
         out: dict[str, Any] = {}
@@ -285,7 +304,12 @@ class Walk:
     def _row(self, items: Any, columns: list[KeyClass], mode: Mode) -> list[Any]:
         if items and all(isinstance(item, list | tuple) for item in items) and self._nodes < MAX_NODES:
             self._nodes += len(items)
-            return [self._row(item, columns, mode) if len(item) == len(columns) else self._list(item, mode, KeyClass.NONE) for item in items]
+            return [
+                self._row(item, columns, mode)
+                if len(item) == len(columns)
+                else self._list(item, mode, KeyClass.NONE)
+                for item in items
+            ]
         if len(items) != len(columns):
             return self._list(items, mode, KeyClass.NONE)
         self._nodes += len(items)
@@ -295,7 +319,9 @@ class Walk:
 
     def _list(self, items: list[Any] | tuple[Any, ...], mode: Mode, kind: KeyClass) -> list[Any]:
         if len(items) == 2 and not kind and isinstance(items[0], str | bytes):
-            pair = self._classify(items[0] if isinstance(items[0], str) else items[0].decode("utf-8", "replace"))
+            pair = self._classify(
+                items[0] if isinstance(items[0], str) else items[0].decode("utf-8", "replace")
+            )
             if pair and not self._is_name(items[1]):
                 return [self._value(items[0], mode, KeyClass.NONE), self._value(items[1], mode, pair)]
         out: list[Any] = []
@@ -326,7 +352,11 @@ class Walk:
         if not isinstance(second, str):
             return False
         bare = second.strip("'\"")
-        return bare.isidentifier() and bare.islower() and ("_" in bare or self._classify(bare) is not KeyClass.NONE)
+        return (
+            bare.isidentifier()
+            and bare.islower()
+            and ("_" in bare or self._classify(bare) is not KeyClass.NONE)
+        )
 
     def _remove_taints(self, out: Any) -> Any:
         wanted: set[str] = set()
@@ -334,12 +364,16 @@ class Walk:
             wanted.update((taint, quote(taint), quote(taint, safe="")))
             if "\\" not in taint and not taint.isascii():
                 wanted.add(ascii(taint)[1:-1])
-        seen = "\0".join(known if type(known) is str else known[0] for memo in self._memos for known in memo.values())
+        seen = "\0".join(
+            known if type(known) is str else known[0] for memo in self._memos for known in memo.values()
+        )
         present = [taint for taint in wanted if taint in seen]
         if not present:
             return out
         present.sort(key=len, reverse=True)
-        pattern = re.compile("|".join(rf"(?<![\w]){re.escape(t)}(?![\w])" if t.isalpha() else re.escape(t) for t in present))
+        pattern = re.compile(
+            "|".join(rf"(?<![\w]){re.escape(t)}(?![\w])" if t.isalpha() else re.escape(t) for t in present)
+        )
         return self._taint_walk(out, pattern)
 
     def _taint_walk(self, value: Any, pattern: re.Pattern[str]) -> Any:
@@ -358,7 +392,12 @@ class Walk:
             for key, item in value.items():
                 name = pattern.sub(FILTERED, key)
                 self._path[-1] = name
-                safe = key in _FIELD_MODES and _FIELD_MODES[key] is Mode.IDENTIFIER and type(item) is str and item.isidentifier()
+                safe = (
+                    key in _FIELD_MODES
+                    and _FIELD_MODES[key] is Mode.IDENTIFIER
+                    and type(item) is str
+                    and item.isidentifier()
+                )
                 out[name] = item if safe else self._taint_walk(item, pattern)
             self._path.pop()
             return out
@@ -378,6 +417,8 @@ def _is_about(key: Any) -> bool:
     return isinstance(key, str) and key.lower() in _ABOUT
 
 
-_ABOUT: Final = frozenset(
-    "type kind expires expires_in expires_at created_at updated_at enabled status active scope scopes count minlength maxlength min max pattern required format description title min_length max_length version provider algorithm alg issued_at".split()
+_ABOUT: Final = words(
+    "type kind expires expires_in expires_at created_at updated_at enabled status active scope scopes "
+    "count minlength maxlength min max pattern required format description title min_length max_length "
+    "version provider algorithm alg issued_at"
 )
