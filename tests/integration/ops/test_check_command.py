@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from app.observability.budget.ledger import Ledger as BudgetLedger
-from app.observability.budget.ledger import Limits
+from app.observability.budget.pools import Limits
 from app.observability.ops.check import service
 from app.observability.ops.check.versions import PYTHON, TESTED
 from tests.support.fake_sentry_api import (

@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...budget.ledger import Ledger, Limits
+from ...budget.ledger import Ledger
+from ...budget.pools import Limits
 from ...settings import Mode
 from .finding import Finding, Surroundings, error, note, warning
 
