@@ -6,6 +6,7 @@ up, and keeps the budget on disk.
 """
 
 import threading
+import time
 import uuid
 from collections import OrderedDict
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from .testerror import SentryTestError
 from .types import Event, Hint
 
 TICK_S = 1.0
+RATE_KEPT_S = 1.0
 MAX_REMEMBERED = 4096
 EXEMPT = "exempt_from_folding"
 
@@ -38,6 +40,8 @@ class ErrorFolding:
         self.budget = budget
         self.counters = counters
         self.store = store
+        self._rate = 0.0
+        self._rate_until = 0.0
         self._last_ids: OrderedDict[FoldKey, str] = OrderedDict()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -81,6 +85,16 @@ class ErrorFolding:
         self.counters.count(Fate.BUDGET, "transaction")
         self.counters.count(Fate.BUDGET, "span", spans)
         return False
+
+    def span_rate(self, set_rate: float) -> float:
+        """The set rate, or less if the month's spans would not last; asked by every request, so kept for a second."""
+        if set_rate == 0.0:
+            return 0.0
+        now = time.monotonic()
+        if now >= self._rate_until:
+            self._rate = self.budget.span_rate(set_rate)
+            self._rate_until = now + RATE_KEPT_S
+        return min(self._rate, set_rate)
 
     # the background
 

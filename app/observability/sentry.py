@@ -101,7 +101,7 @@ class Observability:
     def sample_rate(self) -> float:
         """The rate in force: the set rate, capped by the month's span budget."""
         rate = self.settings.traces_sample_rate
-        return self.folding.budget.span_rate(rate) if self.folding is not None else rate
+        return self.folding.span_rate(rate) if self.folding is not None else rate
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Block until everything captured was sent, at most `timeout_s` seconds; never call it on the loop."""
