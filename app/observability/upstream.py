@@ -17,7 +17,15 @@ from sentry_sdk.tracing import Span
 from .state import current_flow
 from .tracing import current_span
 from .types import Event, Hint
-from .upstreamfailures import STABLE, UpstreamFailure, classify, failed_call, failure_of_status, host_of
+from .upstreamfailures import (
+    STABLE,
+    FailedCall,
+    UpstreamFailure,
+    classify,
+    failed_call,
+    failure_of_status,
+    host_of,
+)
 
 ORIGIN = "auto.http.httpx"
 CONTEXT = "upstream"
@@ -217,10 +225,11 @@ def tag_upstream_failure(event: Event, hint: Hint) -> Event:
     error = (hint.get("exc_info") or (None, None))[1]
     found = failed_call(error) if error is not None else None
     if found is not None:
-        host, kind = found
+        host, kind = found.host, found.kind
         event.setdefault("contexts", {}).setdefault(CONTEXT, {"host": host, "failure": str(kind)})
         if kind in STABLE:
             event.setdefault("fingerprint", ["upstream-failure", host, str(kind)])
+        _shorten_address(event, found)
     elif _is_made_up(event, error):
         context = (event.get("contexts") or {}).get(CONTEXT) or {}
         if "host" not in context:
@@ -230,6 +239,14 @@ def tag_upstream_failure(event: Event, hint: Hint) -> Event:
         return event
     event.setdefault("tags", {}).update({"upstream": host[:200], "upstream.failure": str(kind)})
     return event
+
+
+def _shorten_address(event: Event, call: FailedCall) -> None:
+    """Take path and query of the partner's address out of httpx's own texts."""
+    for value in (event.get("exception") or {}).get("values") or ():
+        text = value.get("value")
+        if call.address and isinstance(text, str):
+            value["value"] = text.replace(call.address, call.origin)
 
 
 def _is_made_up(event: Event, error: BaseException | None) -> bool:

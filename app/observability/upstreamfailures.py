@@ -7,6 +7,7 @@ name and a broken certificate, so its causes are read.
 import errno
 import socket
 import ssl
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -113,8 +114,18 @@ def _origins_of(error: BaseException) -> list[BaseException]:
     return found
 
 
-def failed_call(error: BaseException) -> tuple[str, UpstreamFailure] | None:
-    """Host and kind of the failed external call in an exception's chain, if there is one."""
+@dataclass(frozen=True, slots=True)
+class FailedCall:
+    """Whom a failed call was made to; the whole address only to be able to take it out of texts."""
+
+    kind: UpstreamFailure
+    host: str = "unknown"
+    origin: str = ""
+    address: str = ""
+
+
+def failed_call(error: BaseException) -> FailedCall | None:
+    """The failed external call in an exception's chain, if there is one."""
     for link in chain_of(error):
         kind = classify(link)
         if kind is None:
@@ -122,6 +133,7 @@ def failed_call(error: BaseException) -> tuple[str, UpstreamFailure] | None:
         try:
             url = link.request.url  # type: ignore[attr-defined]  # every httpx error of a call has it
         except (AttributeError, RuntimeError):  # raised outside a client
-            return "unknown", kind
-        return host_of(url), kind
+            return FailedCall(kind)
+        host = host_of(url)
+        return FailedCall(kind, host, f"{url.scheme}://{host}", str(url))
     return None
