@@ -130,3 +130,20 @@ def test_a_closed_port_is_explained() -> None:
     with FakeSentryApi() as fake:
         pass
     assert "can't be reached" in refused(fake)
+
+
+def test_deleting_what_is_gone_is_fine_and_other_refusals_are_not(sentry: FakeSentryApi) -> None:
+    number = sentry.add_workflow({"name": "x"})
+    with client(sentry) as api:
+        for _ in range(2):
+            api.delete(f"{api.org_path}/workflows/{number}/", scope="alerts:write")
+        sentry.fail("DELETE", "/workflows/", 403)
+        with pytest.raises(SentryApiError, match="needs the scope alerts:write"):
+            api.delete(f"{api.org_path}/workflows/1/", scope="alerts:write")
+    assert sentry.workflows == {}
+
+
+def test_something_else_in_place_of_a_list_hints_at_a_wrong_address(sentry: FakeSentryApi) -> None:
+    sentry.fail("GET", "/workflows/", 200, body='{"hello": 1}')
+    with client(sentry) as api, pytest.raises(SentryApiError, match="no list"):
+        list(api.pages(f"{api.org_path}/workflows/", scope="alerts:read"))
