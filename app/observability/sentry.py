@@ -27,11 +27,13 @@ from sentry_sdk.transport import Transport
 
 from .authentication import Refusals
 from .budget import Budget, BudgetFile
+from .budget.fund import OutageFund
+from .budget.leases import SharedLeases
 from .capture import ExceptionEnricher
 from .counters import Counters
 from .database import SqlalchemyIntegration, tag_database_failure, watch_engine
 from .feedback import FeedbackPages
-from .folding import ErrorFolding
+from .folding import ErrorFolding, SharedBudget
 from .installation import installation_of
 from .lifespan import LifespanInstrumentation
 from .logged import hold_logged
@@ -47,7 +49,7 @@ from .settings import Mode, ObservabilitySettings
 from .state import current_flow
 from .tracing import Sampler
 from .upstream import HttpxIntegration, tag_upstream_failure
-from .user import TIER_TAG, CleanScope, Identify
+from .user import TIER_TAG, CleanScopes, Identify
 from .version import PACKAGE
 from .websocket import WebSocketInstrumentation, WebSocketOptions
 
@@ -57,6 +59,9 @@ _init_lock = threading.Lock()
 IGNORED_LOGGERS = (
     __name__.rpartition(".")[0] + ".*",  # a log of ours inside a hook would enter the hook again
     "uvicorn.error",  # repeats every crash with the server's traceback
+    "httpx",  # whole addresses; upstream.py leaves a breadcrumb of its own
+    "httpcore*",  # headers, credentials included, when it debugs
+    "sqlalchemy.engine*",  # values beside the statements; dbqueries.py leaves breadcrumbs of its own
     "uvicorn.access",  # raw paths and queries, of which the transaction has the template
 )
 MAX_BREADCRUMBS = 50
@@ -182,7 +187,7 @@ def init_sentry(
         if app is not None and handle.mode is not Mode.OFF:
             installation_of(app)  # refuses before anything was started
         if handle.mode is not Mode.OFF:
-            _start(handle)
+            _start(handle, _shared_engine(app, engine, handle.settings))
             for each in _engines(engine):
                 watch_engine(each)
         if app is not None:
@@ -203,9 +208,17 @@ def _engines(engine: Any) -> Iterable[Any]:
     return engine if isinstance(engine, list | tuple | set) else (engine,)
 
 
-def _start(handle: Observability) -> None:
+def _shared_engine(app: FastAPI | None, engine: Any, settings: ObservabilitySettings) -> Any:
+    """The async PostgreSQL engine through which replicas share the budget, on the application's loop, if any."""
+    if app is None or not settings.shared_budget:
+        return None
+    shared = (each for each in _engines(engine) if hasattr(each, "sync_engine") and each.dialect.name == "postgresql")
+    return next(iter(shared), None)
+
+
+def _start(handle: Observability, shared_engine: Any) -> None:
     settings = handle.settings
-    handle.folding = _make_folding(handle)
+    handle.folding = _make_folding(handle, shared_engine)
     pipeline = handle.pipeline = Pipeline(
         scrubber=Scrubber(extra_keys=settings.scrub_keys, allow_keys=settings.scrub_allow),
         counters=handle.counters,
@@ -268,15 +281,19 @@ def _start(handle: Observability) -> None:
     )
 
 
-def _make_folding(handle: Observability) -> ErrorFolding:
+def _make_folding(handle: Observability, shared_engine: Any) -> ErrorFolding:
     settings = handle.settings
     is_live = handle.mode is Mode.LIVE
     budget = Budget(
         monthly_errors=settings.monthly_errors, monthly_spans=settings.monthly_spans, is_shared=is_live
     )
-    store = BudgetFile(settings.spool_dir / "budget.json", budget) if is_live else None
-    if store is not None:
-        store.open()
+    if not is_live:
+        return ErrorFolding(budget, handle.counters)
+    if shared_engine is not None:
+        fund = OutageFund(settings.spool_dir / "fund.json", budget)
+        return ErrorFolding(budget, handle.counters, leases=SharedLeases(shared_engine, budget, fund=fund))
+    store = BudgetFile(settings.spool_dir / "budget.json", budget)
+    store.open()
     return ErrorFolding(budget, handle.counters, store)
 
 
@@ -325,18 +342,20 @@ def _install(app: FastAPI, handle: Observability, identify: Identify | None) -> 
     quiet = {*endpoints, *handle.settings.health_paths}
 
     refusals = Refusals(handle.settings.auth_spike_per_minute)
-    fresh_isolation = CleanScope(base)
+    scopes = CleanScopes(base)
     installation.options = HttpOptions(
         routes=routes,
         sampler=sampler,
         quiet_paths=frozenset(quiet),
         slow_request_ms=handle.settings.slow_request_ms,
-        base=fresh_isolation,
+        scopes=scopes,
         on_outcome=refusals.on_outcome,
         capture_422=handle.settings.capture_422,
         answers={TEST_PATH: pages.answer_test},
     )
     installation.websocket = WebSocketInstrumentation(
-        WebSocketOptions(routes, sampler, fresh_isolation, on_refused=refusals.refused)
+        WebSocketOptions(routes, sampler, scopes, on_refused=refusals.refused)
     )
-    installation.lifespan = LifespanInstrumentation(handle.close)
+    installation.lifespan = LifespanInstrumentation(
+        handle.close, SharedBudget(leases) if handle.folding and (leases := handle.folding.leases) else None
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sentry_sdk
 from sqlalchemy import MetaData, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -123,6 +124,31 @@ async def test_a_duplicate_row_is_not_told_by_the_error_about_it(
         sent = everything(service)
         for secret in (digest, mail, note, note[4:16]):
             assert secret not in sent, secret
+    await engine.dispose()
+
+
+async def test_values_that_an_echoing_engine_logs_are_in_no_breadcrumb_and_no_sentry_log(
+    address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Case 9 by another way out: `echo=True` writes every row to the log."""
+    note = f"met {secrets.token_hex(6)} at the fair"
+    url = make_async_engine(address).url.render_as_string(hide_password=False)
+    engine = create_async_engine(url, echo=True)
+
+    async def work(engine: AsyncEngine) -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT :note AS note"), {"note": note})
+            await connection.execute(text("SELECT nothing FROM nowhere"))
+
+    with (
+        caplog.at_level("DEBUG", logger="sqlalchemy"),
+        observed(engine, work, enable_logs=True, include_locals=False) as service,
+    ):
+        await service.get("/raise")
+        sentry_sdk.flush()
+        assert note in caplog.text
+        assert len(service.recorded.only_event()["breadcrumbs"]["values"]) >= 2
+        assert note[4:16] not in everything(service)
     await engine.dispose()
 
 

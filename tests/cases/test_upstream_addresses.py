@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+import sentry_sdk
 from fastapi import FastAPI
 
 from tests.support.observability import Recorder, client_of, local_sentry
@@ -97,3 +98,23 @@ async def test_a_partner_on_the_list_is_sent_our_own_values_only() -> None:
             "sentry-sampled",
             "sentry-trace_id",
         ]
+
+
+async def test_what_httpx_logs_about_a_call_is_in_no_breadcrumb_and_no_sentry_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """At INFO it writes whole addresses, at DEBUG its transport writes headers."""
+    key = "k" + secrets.token_hex(16)
+    async with serve_partner(answer(500)) as partner:
+        app = make_app(f"{partner.url}/bot{key}/send", headers={"x-api-key": key})
+        with (
+            caplog.at_level("DEBUG"),
+            local_sentry(app, enable_logs=True, include_locals=False) as recorded,
+        ):
+            async with client_of(app) as client:
+                await client.get("/call")
+            sentry_sdk.flush()
+            assert f"/bot{key}/send" in caplog.text
+            crumbs = recorded.only_event()["breadcrumbs"]["values"]
+            assert [crumb["category"] for crumb in crumbs if "http" in crumb["category"]] == ["httpx"]
+            assert key not in everything(recorded)
