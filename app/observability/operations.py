@@ -36,6 +36,7 @@ class Operation:
         self.name = name
         self.context: dict[str, Any] = {"operation": op, "name": name, **(context or {})}
         self._scope: Scope | None = None
+        self._previous_scope: Scope | None = None
         self._span: Span | None = None
         self._previous_span: Span | None = None
         self._outer: Operation | None = None
@@ -56,16 +57,20 @@ class Operation:
         self._outer = _running.get()
         _running.set(self)
         self.publish()
-        self._scope = scope = sentry_sdk.get_current_scope()
+        scope = sentry_sdk.get_current_scope()
         self._previous_span = parent = scope.span
         if parent is not None:
             self._span = parent.start_child(op=self.op, name=self.name, origin=ORIGIN)
         elif current_flow() is None:
+            self._previous_scope = scope  # a scope keeps the name of a transaction that it has had
+            scope = scope.fork()
+            Scope.set_current_scope(scope)
             self._span = sentry_sdk.start_transaction(
                 op=self.op, name=self.name, source="custom", origin=ORIGIN, trace_id=uuid.uuid4().hex
             )
         if self._span is not None:
             scope.span = self._span
+        self._scope = scope
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -92,6 +97,9 @@ class Operation:
                 span.set_data(f"{CONTEXT}.{key}", value)
         span.finish()
         scope.span = self._previous_span
+        if self._previous_scope is not None:
+            Scope.set_current_scope(self._previous_scope)
+            self._previous_scope = None
 
     async def __aenter__(self) -> "Operation":
         return self.__enter__()

@@ -22,6 +22,7 @@ from .state import Flow, enter_flow
 from .tasks import watch_tasks
 from .tracing import Sampler, has_spans, incoming_trace, join_trace, start_transaction
 from .types import AsgiApp, AsgiScope, Message, Receive, Send
+from .user import CleanScopes
 
 ORIGIN = "auto.http.fastapi"
 MECHANISM = "fastapi"
@@ -47,7 +48,7 @@ class HttpOptions:
     sampler: Sampler
     quiet_paths: frozenset[str]
     slow_request_ms: int
-    base: Callable[[], Scope]
+    scopes: CleanScopes
     on_outcome: Callable[[Flow, int], None] = lambda flow, status: None
     capture_422: bool = False
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -224,7 +225,7 @@ class SentryMiddleware:
         if loop is not self._watched:
             watch_tasks(loop)
             self._watched = loop
-        isolation = options.base()
+        isolation = options.scopes.isolation()
         join_trace(isolation, incoming_trace(scope))
         previous = (Scope.get_isolation_scope(), Scope.get_current_scope())
         root = scope.get("root_path") or ""
@@ -234,7 +235,7 @@ class SentryMiddleware:
             isolation,
             root_path=root,
             options=options,
-            current=previous[1].fork(),
+            current=options.scopes.current(),
             routes=options.routes,
             outer_receive=receive,
             outer_send=send,

@@ -212,7 +212,11 @@ def _shared_engine(app: FastAPI | None, engine: Any, settings: ObservabilitySett
     """The async PostgreSQL engine through which replicas share the budget, on the application's loop, if any."""
     if app is None or not settings.shared_budget:
         return None
-    shared = (each for each in _engines(engine) if hasattr(each, "sync_engine") and each.dialect.name == "postgresql")
+    shared = (
+        each
+        for each in _engines(engine)
+        if hasattr(each, "sync_engine") and each.dialect.name == "postgresql"
+    )
     return next(iter(shared), None)
 
 

@@ -62,8 +62,8 @@ def apply_user(scope: sentry_sdk.Scope, user: UserContext) -> None:
         scope.remove_tag(TIER_TAG)
 
 
-class CleanScope:
-    """Makes the isolation scope that each request and connection starts with.
+class CleanScopes:
+    """Makes the two scopes that each request and connection starts with.
 
     Tags that were set before the application began to serve stay. A user, his tier and breadcrumbs do not, nor does
     anything that a start-up or worker task sets later: it would be shown with everybody's requests.
@@ -71,17 +71,26 @@ class CleanScope:
 
     def __init__(self, base: sentry_sdk.Scope) -> None:
         self.base = base
-        self._clean: sentry_sdk.Scope | None = None
+        self._isolation: sentry_sdk.Scope | None = None
+        self._current: sentry_sdk.Scope | None = None
 
-    def __call__(self) -> sentry_sdk.Scope:
-        """Return a scope of its own."""
-        if self._clean is None:
+    def isolation(self) -> sentry_sdk.Scope:
+        """Return an isolation scope of its own."""
+        if self._isolation is None:
             clean = self.base.fork()
             clean.set_user(None)
             clean.remove_tag(TIER_TAG)
             clean.clear_breadcrumbs()
-            self._clean = clean
-        return self._clean.fork()
+            self._isolation = clean
+        return self._isolation.fork()
+
+    def current(self) -> sentry_sdk.Scope:
+        """Return a current scope without the span, and its name, of whatever ran in this thread before."""
+        if self._current is None:
+            clean = sentry_sdk.get_current_scope().fork()
+            clean.clear()
+            self._current = clean
+        return self._current.fork()
 
 
 class UserTierMiddleware:

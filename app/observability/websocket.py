@@ -27,7 +27,7 @@ from .routing import RouteTable
 from .state import Flow, current_flow, enter_flow
 from .tracing import Sampler, incoming_trace, join_trace, start_transaction
 from .types import AsgiApp, AsgiScope, Message, Receive, Send
-from .user import apply_user
+from .user import CleanScopes, apply_user
 
 OP = "websocket.message"
 ORIGIN = "auto.websocket.fastapi"
@@ -45,7 +45,7 @@ class WebSocketOptions:
 
     routes: RouteTable
     sampler: Sampler
-    base: Callable[[], Scope]
+    scopes: CleanScopes
     on_refused: Callable[[Flow, str], None] = lambda flow, reason: None
 
 
@@ -203,7 +203,7 @@ class WebSocketInstrumentation:
 
     async def __call__(self, app: AsgiApp, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Run one connection; exceptions of the application are captured and re-raised."""
-        connection = self.options.base()
+        connection = self.options.scopes.isolation()
         join_trace(connection, incoming_trace(scope))
         previous = (Scope.get_isolation_scope(), Scope.get_current_scope())
         first = connection.fork()
@@ -218,8 +218,8 @@ class WebSocketInstrumentation:
             outer_receive=receive,
             outer_send=send,
             task=asyncio.current_task(),
-            base_current=previous[1].fork(),
-            current=previous[1].fork(),
+            base_current=self.options.scopes.current(),
+            current=self.options.scopes.current(),
             loop=asyncio.get_running_loop(),
         )
         flow.family = flow.serial
@@ -346,7 +346,7 @@ def message_transaction(name: str | None = None) -> Iterator[Transaction | None]
         loop=parent.loop,
     )
     previous = (Scope.get_isolation_scope(), Scope.get_current_scope(), enter_flow(flow))
-    current = previous[1].fork()
+    current = parent.base_current.fork()
     Scope.set_isolation_scope(isolation)
     Scope.set_current_scope(current)
     transaction = _start(flow, parent.sampler, name, None)

@@ -119,7 +119,21 @@ async def test_outside_a_request_each_is_a_transaction_in_a_trace_of_its_own() -
     events = observed.events
     assert [event["contexts"]["trace"]["trace_id"] for event in events[:2]] == traces
     assert "api_operation" not in events[2]["contexts"]
+    assert [event.get("transaction") for event in events] == ["nightly", "nightly", None]
     assert Scope.get_current_scope().span is None
+
+
+async def test_what_ran_before_does_not_name_the_requests_that_follow() -> None:
+    with sentry_sdk.new_scope() as scope:
+        observed = Observed(traces_sample_rate=1.0)
+        scope.span = sentry_sdk.start_transaction(name="start-up", op="job")
+
+        @observed.app.get("/fail")
+        async def _() -> None:
+            raise KeyError("lost")
+
+        await observed.get("/fail")
+    assert observed.event["transaction"] == "/fail"
 
 
 async def test_its_exception_leaves_it_unchanged_and_it_returns_what_the_function_returns() -> None:
