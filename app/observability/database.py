@@ -18,6 +18,7 @@ from sentry_sdk.integrations import Integration
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from .budget.leases import is_own_work
 from .capture import capture_error, describe_exception, is_in_app
 from .dbfailures import PER_STATEMENT, DatabaseFailure, classify
 from .dbqueries import begin_query, calling_traceback, end_query, facts_of
@@ -50,6 +51,9 @@ class SqlalchemyIntegration(Integration):
 
 
 def _integration() -> SqlalchemyIntegration | None:
+    """The integration of the active client; none while the module itself uses the service's database."""
+    if is_own_work():
+        return None
     return sentry_sdk.get_client().get_integration(SqlalchemyIntegration)
 
 
@@ -172,14 +176,17 @@ def _is_consequence(error: BaseException) -> bool:
 
 
 def note_failure(error: BaseException, engine: Any) -> None:
-    """Remember a database failure; it is reported when its request ends unless another event stands for it."""
+    """Remember a database failure; it is reported when its request ends unless another event stands for it.
+
+    Outside a request, and in a task that outlives its request, it is reported at once.
+    """
     kind = classify(error)
     if kind is None:
         return
     error.__dict__.setdefault(_MARK, Mark(kind, engine))
     traceback = calling_traceback(error.__traceback__)
     flow = current_flow()
-    if flow is None:
+    if flow is None or flow.is_settled:  # nobody will ask later
         if not _is_consequence(error) and event_that_saw(error) is None:
             _capture(error, traceback, level="error")
         return

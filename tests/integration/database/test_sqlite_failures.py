@@ -1,7 +1,9 @@
 """Every kind of failure of SQLite, each provoked for real, and the places where a failure can happen."""
 
 import asyncio
+import contextlib
 import json
+import logging
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from fastapi import FastAPI
+from fastapi import BackgroundTasks, FastAPI
 from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -203,6 +205,77 @@ async def test_a_failure_in_a_script_without_any_request_is_one_event(tmp_path: 
         assert event["tags"]["db.failure"] == "cannot_open"
         frames = event["exception"]["values"][-1]["stacktrace"]["frames"]
         assert any(frame["function"] == "select_one" for frame in frames)
+
+
+async def test_a_failure_that_a_task_swallows_after_its_request_has_ended_is_one_event(
+    tmp_path: Path,
+) -> None:
+    engine, _ = no_folder(tmp_path)
+    turn = asyncio.Event()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def later() -> None:
+        await turn.wait()
+        with contextlib.suppress(sqlalchemy.exc.OperationalError):
+            await select_one(engine)
+
+    async def work(engine: AsyncEngine) -> None:
+        tasks.append(asyncio.create_task(later()))
+
+    with observed(engine, work) as service:
+        assert (await service.get("/raise")).status_code == 200
+        turn.set()
+        await asyncio.gather(*tasks)
+        assert service.recorded.only_event()["tags"]["db.failure"] == "cannot_open"
+
+
+async def test_failures_in_child_tasks_of_a_request_are_one_event(tmp_path: Path) -> None:
+    engine, _ = no_folder(tmp_path)
+
+    async def work(engine: AsyncEngine) -> None:
+        await asyncio.gather(*(select_one(engine) for _ in range(8)), return_exceptions=True)
+
+    with observed(engine, work) as service:
+        assert (await service.get("/raise")).status_code == 200
+        event = service.recorded.only_event()
+        assert (event["tags"]["db.failure"], event["level"]) == ("cannot_open", "warning")
+
+
+async def test_a_failure_in_a_background_task_is_one_event(tmp_path: Path) -> None:
+    engine, work = no_folder(tmp_path)
+    app = FastAPI()
+
+    @app.get("/background")
+    async def background(tasks: BackgroundTasks) -> str:
+        tasks.add_task(work, engine)
+        return "accepted"
+
+    with local_sentry(app, engine=engine) as recorded:
+        async with client_of(app) as client:
+            await client.get("/background")
+        assert recorded.only_event()["tags"]["db.failure"] == "cannot_open"
+
+
+@pytest.mark.parametrize("path", ["/raise", "/answer-503", "/swallow", "/answer-503-without-cause"])
+@pytest.mark.parametrize("wraps", [True, False])
+async def test_a_failure_that_is_logged_on_its_way_is_one_event(
+    tmp_path: Path, path: str, wraps: bool
+) -> None:
+    engine, opens = no_folder(tmp_path)
+
+    async def work(engine: AsyncEngine) -> None:
+        try:
+            await opens(engine)
+        except sqlalchemy.exc.OperationalError as error:
+            logging.getLogger("a.service").exception("the database is down")
+            if wraps:
+                raise OSError("wrapped") from error
+            raise
+
+    with observed(engine, work) as service:
+        await service.get(path)
+        assert service.recorded.only_event()["tags"]["db.failure"] == "cannot_open"
+    await engine.dispose()
 
 
 async def test_a_synchronous_engine_in_a_synchronous_endpoint_is_seen_too(tmp_path: Path) -> None:
