@@ -78,9 +78,11 @@ def find_command(text: str, classify: Classify) -> list[Span]:
                 and (kind is not KeyClass.WEAK or looks_secret(value))
             ):
                 spans.append(Span(match.start(group), match.end(group)))
-        for match in USER.finditer(text):
-            if not match.group(2).startswith(("[Filtered", "$")) and not match.group(2).isdigit():
-                spans.append(Span(match.start(2), match.end(2), "cli"))
+        spans += [
+            Span(match.start(2), match.end(2), "cli")
+            for match in USER.finditer(text)
+            if not match.group(2).startswith(("[Filtered", "$")) and not match.group(2).isdigit()
+        ]
         for match in CLIENT.finditer(text):
             _add_client(spans, match)
         for match in OTHER.finditer(text):
@@ -91,9 +93,11 @@ def find_command(text: str, classify: Classify) -> list[Span]:
         for match in NET_USE.finditer(text):
             _add(spans, match)
     if ("_" in text or "-" in text) and " " in text:
-        for match in SPACED.finditer(text):
-            if classify(match.group(1)) is KeyClass.SECRET and looks_secret(match.group(2)):
-                spans.append(Span(match.start(2), match.end(2)))
+        spans += [
+            Span(match.start(2), match.end(2))
+            for match in SPACED.finditer(text)
+            if classify(match.group(1)) is KeyClass.SECRET and looks_secret(match.group(2))
+        ]
     if "pass:" in text:
         for match in PASS_SOURCE.finditer(text):
             _add(spans, match)

@@ -78,9 +78,11 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
     if is_sql:
         _add_literals(spans, text)
     if "arameters: " in text:
-        for match in PARAMETERS.finditer(text):
-            if not _ONLY_NUMBERS.match(match.group(1)) and not match.group(1).startswith("[Filtered"):
-                spans.append(Span(match.start(1), match.end(1), "parameters"))
+        spans += [
+            Span(match.start(1), match.end(1), "parameters")
+            for match in PARAMETERS.finditer(text)
+            if not _ONLY_NUMBERS.match(match.group(1)) and not match.group(1).startswith("[Filtered")
+        ]
     if "Key (" in text:
         for match in KEY.finditer(text):
             columns = re.split(r"[,()\s\"]+|::\w+", match.group(1))
@@ -93,9 +95,11 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
             if not m.group(1).startswith("[Filtered")
         )
     if "Duplicate entry" in text:
-        for match in MYSQL_DUPLICATE.finditer(text):
-            if classify(match.group(2).rpartition(".")[2]) or looks_echoed(match.group(1)):
-                spans.append(Span(match.start(1), match.end(1), "row"))
+        spans += [
+            Span(match.start(1), match.end(1), "row")
+            for match in MYSQL_DUPLICATE.finditer(text)
+            if classify(match.group(2).rpartition(".")[2]) or looks_echoed(match.group(1))
+        ]
     if "query argument" in text:
         for match in ARGUMENT.finditer(text):
             value = match.group(1).strip("'\"")
@@ -146,6 +150,8 @@ def _add_literals(spans: list[Span], text: str) -> None:
         ):
             spans.append(Span(match.start(1), match.end(1), "sql"))
     if "$$" in text or "$" in text:
-        for match in DOLLAR.finditer(text):
-            if not match.group(2).startswith("[Filtered"):
-                spans.append(Span(match.start(2), match.end(2), "sql"))
+        spans += [
+            Span(match.start(2), match.end(2), "sql")
+            for match in DOLLAR.finditer(text)
+            if not match.group(2).startswith("[Filtered")
+        ]

@@ -1,6 +1,6 @@
 """The scrubber as its users see it: one object, built once, safe to share between threads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,6 +41,10 @@ class Scrubber:
 
     def scrub(self, payload: Any, kind: str = "event") -> Scrubbed:
         """Return a scrubbed copy; the payload itself is never changed."""
+        if kind not in KINDS:
+            raise ValueError(f"unknown kind of payload {kind!r}; one of {', '.join(sorted(KINDS))}")
+        if kind == "session" and isinstance(payload, Mapping):
+            payload = _without_person(payload)
         walk = Walk(self._scan)
         out = walk.run(payload)
         return Scrubbed(out, tuple(dict.fromkeys(walk.removed)))
@@ -48,6 +52,16 @@ class Scrubber:
     def scrub_text(self, text: str) -> str:
         """Return the text without anything sensitive."""
         return self._text.scrub(text, Mode.TEXT, [])
+
+
+def _without_person(session: Mapping[str, Any]) -> dict[str, Any]:
+    """A session without who had it: the SDK takes that from the event as it was before scrubbing."""
+    out = {key: value for key, value in session.items() if key != "did"}
+    if isinstance(out.get("attrs"), Mapping):
+        out["attrs"] = {
+            key: value for key, value in out["attrs"].items() if key not in ("ip_address", "user_agent")
+        }
+    return out
 
 
 _DEFAULT: Final = Scrubber()

@@ -21,7 +21,8 @@ _RARE: Final = re.compile(r"""->|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&qu
 _QUOTED_NAME: Final = re.compile(r"""["'`]([^"'`\n,]{0,60}? )?([\w.$\-]{1,64})\\{0,4}["'`]\s?,""")
 # Reads a name backwards: the text is reversed, so are the entities in here.
 _NAME: Final = re.compile(
-    r"""[ \t]{0,12}(?:;touq&|[\"'`\\\])*]){0,10}([\w.$%\-]{1,64})(?:[ ]([\w\-]{1,20}))?(?:[ ]([\w\-]{1,20}))?""",
+    r"""[ \t]{0,12}(?:;touq&|[\"'`\\\])*]){0,10}([\w.$%\-]{1,64})
+    (?:[ ]([\w\-]{1,20}))?(?:[ ]([\w\-]{1,20}))?""",
     re.VERBOSE,
 )
 _OPEN: Final = re.compile(

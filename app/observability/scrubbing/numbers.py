@@ -101,7 +101,8 @@ def iban_end(text: str, start: int, end: int) -> int:
     size = _IBAN_CHARS.get(text[start : start + 2].upper())
     if not size:
         return -1
-    chars, i = [], start
+    chars: list[str] = []
+    i = start
     while i < end and len(chars) < size:
         if text[i].isalnum():
             chars.append(text[i].upper())
@@ -220,9 +221,11 @@ def find_numbers(text: str, people: bool = True, addresses: bool = True) -> list
         if end > 0:
             spans.append((match.start(), end, "iban"))
     if addresses and text.count(".") > 2:
-        for match in IPV4.finditer(text):
-            if is_public_ipv4(match.groups(), text, match.start()):
-                spans.append((match.start(), match.end(), "ip"))
+        spans += [
+            (match.start(), match.end(), "ip")
+            for match in IPV4.finditer(text)
+            if is_public_ipv4(match.groups(), text, match.start())
+        ]
     if addresses and _V6.search(text):
         spans.extend((m.start(), m.end(), "ip") for m in IPV6.finditer(text) if is_public_ipv6(m.group()))
     return spans

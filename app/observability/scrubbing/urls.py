@@ -64,12 +64,16 @@ def find_urls(text: str, has_run: bool) -> list[Span]:
                 ):
                     spans.append(Span(match.start(1), match.end(1), "url_password"))
     if has_run:
-        for match in STRONG_SEGMENT.finditer(text):
-            if _is_opaque(match.group(1)) or _UUID.match(match.group(1)):
-                spans.append(Span(match.start(1), match.end(1), "path_token"))
-        for match in WEAK_SEGMENT.finditer(text):
-            if _is_opaque(match.group(1)):
-                spans.append(Span(match.start(1), match.end(1), "path_token"))
+        spans += [
+            Span(match.start(1), match.end(1), "path_token")
+            for match in STRONG_SEGMENT.finditer(text)
+            if _is_opaque(match.group(1)) or _UUID.match(match.group(1))
+        ]
+        spans += [
+            Span(match.start(1), match.end(1), "path_token")
+            for match in WEAK_SEGMENT.finditer(text)
+            if _is_opaque(match.group(1))
+        ]
     return spans
 
 

@@ -123,7 +123,7 @@ class Walk:
         if self._nodes > MAX_NODES or len(self._path) > MAX_DEPTH:
             return self._remove("budget")
         if plain is dict or isinstance(value, Mapping):
-            return self._dict(value, kind)
+            return self._dict(value, mode, kind)
         if plain is list or isinstance(value, list | tuple | set | frozenset):
             return self._list(value if isinstance(value, list | tuple) else list(value), mode, kind)
         if isinstance(value, bytes | bytearray | memoryview):
@@ -233,7 +233,7 @@ class Walk:
             str(key) if key is None or isinstance(key, int | float | bool) else f"<{type(key).__qualname__}>"
         )
 
-    def _dict(self, value: Mapping[Any, Any], kind: KeyClass) -> dict[str, Any]:
+    def _dict(self, value: Mapping[Any, Any], outer: Mode, kind: KeyClass) -> dict[str, Any]:
         out: dict[str, Any] = {}
         siblings = KeyClass.NONE if _VALUE_KEYS.isdisjoint(value) else self._sibling_kind(value)
         columns = [] if _COLUMN_KEYS.isdisjoint(value) else self._columns(value)
@@ -258,8 +258,11 @@ class Walk:
                 self.removed.extend(Removal(".".join(map(str, path)), hit) for hit in dict.fromkeys(hits))
                 while name in out:
                     name += "+"
+            if key == "value":
+                mode = outer
             if kind and (not own or own is KeyClass.WEAK) and not _is_about(key):
-                own = kind
+                if kind is KeyClass.SECRET or kind is KeyClass.WEAK or key in _VALUE_KEYS:
+                    own = kind
             if siblings and key in _VALUE_KEYS:
                 own = siblings
             if not own:
