@@ -1,14 +1,16 @@
-"""Describes variables of a frame as small JSON, bounded in depth, width and length.
+"""Describes variables of a frame as small JSON, bounded in depth, width, length and number.
 
 Pure. Strings are shown as reprs, as the SDK does. Raw ASGI scopes are named, never opened: they hold every header.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 MAX_VARIABLES = 40
 MAX_DEPTH = 4
 MAX_ITEMS = 12
+MAX_NODES = 200
 MAX_CHARS = 1024
 _PLAIN = (bool, int, float, type(None))
 _BULKY = (dict, list, tuple, set, frozenset)
@@ -26,34 +28,42 @@ def describe_variables(variables: Mapping[str, object]) -> dict[str, Any]:
     return described
 
 
-def describe_value(value: object, depth: int = 0) -> Any:
+def describe_value(value: object) -> Any:
     """Describe one value: containers stay containers, so that keys can be judged; the rest becomes a repr."""
+    try:
+        return _describe(value, 0, [MAX_NODES])
+    except RuntimeError:  # another thread changed it while we looked
+        return f"<{type(value).__name__} that changes>"
+
+
+def _describe(value: object, depth: int, room: list[int]) -> Any:
+    room[0] -= 1
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, str):
         return repr(_shorten(value))
     if isinstance(value, (bytes, bytearray)):
         return repr(bytes(value[:MAX_CHARS]))
-    kind = type(value)
-    if kind not in _BULKY:
+    if type(value) not in _BULKY:
         return _safe_repr(value)
-    if depth >= MAX_DEPTH:
-        return f"<{kind.__name__} of {len(value)}>"  # type: ignore[arg-type]  # every bulky kind has a length
     if isinstance(value, dict):
         if "asgi" in value and "headers" in value:
             return "<ASGI scope>"
-        return _describe_dict(value, depth)
-    items = [describe_value(item, depth + 1) for item, _ in zip(value, range(MAX_ITEMS), strict=False)]  # type: ignore[call-overload]
-    if len(value) > MAX_ITEMS:  # type: ignore[arg-type]
-        items.append(f"... {len(value) - MAX_ITEMS} more")  # type: ignore[arg-type]
-    return items
+        if depth < MAX_DEPTH and room[0] > 0:
+            return _describe_dict(value, depth, room)
+    elif isinstance(value, (list, tuple, set, frozenset)) and depth < MAX_DEPTH and room[0] > 0:
+        items = [_describe(item, depth + 1, room) for item in itertools.islice(value, MAX_ITEMS)]
+        if len(value) > MAX_ITEMS:
+            items.append(f"... {len(value) - MAX_ITEMS} more")
+        return items
+    return f"<{type(value).__name__} of {len(value)}>"  # type: ignore[arg-type]  # every bulky kind has a length
 
 
-def _describe_dict(value: dict[Any, Any], depth: int) -> dict[str, Any]:
+def _describe_dict(value: dict[Any, Any], depth: int, room: list[int]) -> dict[str, Any]:
     described: dict[str, Any] = {}
-    for (key, item), _ in zip(value.items(), range(MAX_ITEMS), strict=False):
+    for key, item in itertools.islice(value.items(), MAX_ITEMS):
         name = _shorten(key) if isinstance(key, str) else _safe_repr(key)
-        described[name] = describe_value(item, depth + 1)
+        described[name] = _describe(item, depth + 1, room)
     if len(value) > MAX_ITEMS:
         described["..."] = f"{len(value) - MAX_ITEMS} more"
     return described

@@ -5,6 +5,7 @@ only, and the scrubber sees all of it afterwards.
 """
 
 import json
+import os
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -35,6 +36,32 @@ HEADERS = frozenset(
         "x-request-id",
     }
 )
+BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("CriOS/", "Chrome"),
+    ("Chrome/", "Chrome"),
+    ("Version/", "Safari"),
+)
+SYSTEMS = (
+    ("iPhone", "iOS"),
+    ("iPad", "iOS"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+PLATFORM_TAGS = {
+    "railway.replica": "RAILWAY_REPLICA_ID",
+    "railway.region": "RAILWAY_REPLICA_REGION",
+    "railway.deployment": "RAILWAY_DEPLOYMENT_ID",
+    "railway.service": "RAILWAY_SERVICE_NAME",
+}
+MAX_TAG_CHARS = 200
 MAX_HEADER_CHARS = 1024
 MAX_QUERY_CHARS = 2048
 
@@ -53,7 +80,10 @@ class RequestEnricher:
             if not event.get("transaction"):
                 event["transaction"] = route or "unmatched"
                 event["transaction_info"] = {"source": "route"}
-            event.setdefault("request", request_data(flow))
+            request = event.setdefault("request", request_data(flow))
+            agent = (request.get("headers") or {}).get("user-agent")
+            if isinstance(agent, str):
+                _describe_client(event.setdefault("contexts", {}), agent)
             path_params = (flow.inner or flow.asgi).get("path_params")
             if path_params:
                 described = {str(name): str(value) for name, value in path_params.items()}
@@ -80,6 +110,29 @@ class RequestEnricher:
         """Only the id, and the e-mail where settings allow it; never address, name or IP."""
         kept = ("id", "email") if self.send_email else ("id",)
         return {key: user[key] for key in kept if user.get(key) is not None}
+
+
+def _describe_client(contexts: dict[str, Any], agent: str) -> None:
+    """Name browser (with its major version) and system, so that Sentry need not split them by every build."""
+    if not agent.startswith("Mozilla/"):
+        name, _, version = agent.partition(" ")[0].partition("/")
+        contexts.setdefault("browser", {"name": name, "version": version.partition(".")[0]})
+        return
+    for mark, name in BROWSERS:
+        _, found, rest = agent.partition(mark)
+        if found:
+            contexts.setdefault("browser", {"name": name, "version": rest.partition(".")[0][:8]})
+            break
+    for mark, name in SYSTEMS:
+        if mark in agent:
+            contexts.setdefault("os", {"name": name})
+            break
+
+
+def platform_tags() -> dict[str, str]:
+    """Tags that say where this process runs, from Railway's variables; empty elsewhere."""
+    found = {tag: os.environ.get(variable, "").strip() for tag, variable in PLATFORM_TAGS.items()}
+    return {tag: value[:MAX_TAG_CHARS] for tag, value in found.items() if value}
 
 
 def request_data(flow: Flow) -> dict[str, Any]:

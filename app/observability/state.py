@@ -7,6 +7,7 @@ Must not import anything that builds events.
 
 import asyncio
 import itertools
+import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -19,6 +20,7 @@ from .types import AsgiScope, Event, Hint
 _serials = itertools.count(1)
 _SEEN = "__sentry_seen__"
 MAX_CHAIN = 12
+FRESH_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,14 @@ class UserContext:
     id: str
     tier: str | None = None
     email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    serial: int
+    event_id: str
+    family: int
+    marked_s: float
 
 
 @dataclass(slots=True)
@@ -129,23 +139,33 @@ def chain_of(error: BaseException) -> list[BaseException]:
 def event_that_saw(error: BaseException) -> str | None:
     """Id of the event that already reported this failure or a part of its chain, else None.
 
-    Outside any request every mark counts: servers log an exception again after the request has ended.
+    Outside any request a fresh mark of any request counts, because servers log an exception again after the request
+    has ended. An old one does not: a worker may raise one and the same exception object in every job.
     """
     flow = _flow.get()
     for link in chain_of(error):
-        mark = link.__dict__.get(_SEEN)
+        mark: _Mark | None = link.__dict__.get(_SEEN)
         if mark is None:
             continue
-        serial, event_id, family = mark
-        if flow is None or serial in (0, flow.serial) or (family and family == flow.family):
-            return str(event_id)
+        is_own = flow is not None and (mark.serial == flow.serial or 0 < mark.family == flow.family)
+        is_fresh = (flow is None or mark.serial == 0) and time.monotonic() - mark.marked_s < FRESH_S
+        if is_own or is_fresh:
+            return mark.event_id
     return None
 
 
 def mark_seen(error: BaseException, event_id: str) -> None:
     """Remember on the exception objects themselves which event reported them."""
     flow = _flow.get()
-    serial = flow.serial if flow else 0
     family = flow.family if flow and flow.connection else 0
+    mark = _Mark(flow.serial if flow else 0, event_id, family, time.monotonic())
     for link in chain_of(error):
-        link.__dict__[_SEEN] = (serial, event_id, family)
+        link.__dict__[_SEEN] = mark
+
+
+def renew_mark(error: BaseException) -> bool:
+    """Whether an event ever reported this exception object; if so, its mark is made fresh."""
+    mark: _Mark | None = error.__dict__.get(_SEEN)
+    if mark is not None:
+        mark_seen(error, mark.event_id)
+    return mark is not None

@@ -13,6 +13,7 @@ import weakref
 from typing import Any
 
 from .capture import capture_error
+from .state import renew_mark
 
 GRACE_S = 5.0
 MECHANISM = "asyncio"
@@ -71,7 +72,9 @@ class TaskWatch:
             creator.run(self._handle, loop, context, error)
 
     def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any], error: object) -> None:
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not renew_mark(
+            error
+        ):  # reported long ago, if it waited in `judge`
             report(error)
         if self._earlier_handler is not None:
             self._earlier_handler(loop, context)

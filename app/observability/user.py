@@ -17,6 +17,7 @@ from .state import UserContext, current_flow
 from .types import AsgiApp, AsgiScope, Receive, Send
 
 TIER_TAG = "user.tier"
+MAX_TIER_CHARS = 64
 
 Identify: TypeAlias = Callable[[HTTPConnection], UserContext | Awaitable[UserContext | None] | None]
 
@@ -35,8 +36,14 @@ def identify_user(*, id: str | int, tier: str | None = None, email: str | None =
         bind_user(UserContext(str(id), tier, email))
 
 
+def tier_tag(tier: str | None) -> str | None:
+    """The tier as Sentry takes a tag's value: one line, at most `MAX_TIER_CHARS`; None if nothing is left."""
+    return " ".join(str(tier).split())[:MAX_TIER_CHARS] or None if tier else None
+
+
 def bind_user(user: UserContext) -> None:
     """Write the user to the isolation scope, to the WebSocket connection behind it, and to the flow."""
+    user = UserContext(user.id, tier_tag(user.tier), user.email)
     scopes = [sentry_sdk.get_isolation_scope()]
     flow = current_flow()
     if flow is not None:
