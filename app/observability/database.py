@@ -192,7 +192,7 @@ def note_failure(error: BaseException, engine: Any) -> None:
         return
     pending = flow.database_failures = flow.database_failures or []
     if not any(error is other for other, _ in pending):
-        del pending[: len(pending) - MAX_PENDING + 1]
+        del pending[: max(0, len(pending) - MAX_PENDING + 1)]
         pending.append((error, traceback))
 
 

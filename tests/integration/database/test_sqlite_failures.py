@@ -241,6 +241,27 @@ async def test_failures_in_child_tasks_of_a_request_are_one_event(tmp_path: Path
         assert (event["tags"]["db.failure"], event["level"]) == ("cannot_open", "warning")
 
 
+async def test_different_failures_of_one_request_are_one_event_each_however_often_they_are_tried(
+    tmp_path: Path,
+) -> None:
+    for folder in "abcd":
+        (tmp_path / folder).mkdir()
+    scenes = [no_folder(tmp_path / "a"), locked(tmp_path / "b"), read_only(tmp_path / "c")]
+    scenes.append(disk_full(tmp_path / "d"))
+
+    async def work(engine: AsyncEngine) -> None:
+        for other, fail in scenes * 3:
+            with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError):
+                await fail(other)
+
+    with observed(scenes[0][0], work) as service:
+        await service.get("/raise")
+        found = sorted(event["tags"]["db.failure"] for event in service.recorded.events)
+        assert found == ["cannot_open", "disk_full", "locked", "read_only"]
+    for engine, _ in scenes:
+        await engine.dispose()
+
+
 async def test_a_failure_in_a_background_task_is_one_event(tmp_path: Path) -> None:
     engine, work = no_folder(tmp_path)
     app = FastAPI()
