@@ -158,27 +158,35 @@ def _is_echo(link: BaseException, known: set[int]) -> bool:
     return isinstance(link, BaseExceptionGroup) and all(id(member) in known for member in link.exceptions)
 
 
+def drop_reported(event: Event, hint: Hint) -> Event | None:
+    """Filter: let a failure through only once, however often it is logged, wrapped and captured."""
+    error = (hint.get("exc_info") or (None, None, None))[1]
+    if error is None:
+        return event
+    earlier = None if "replayed" in hint else event_that_saw(error)
+    if earlier is not None:
+        receipt = hint.get("receipt")
+        if isinstance(receipt, Receipt):
+            receipt.event_id = earlier
+        return None
+    mark_seen(error, event["event_id"])
+    return event
+
+
 class ExceptionEnricher:
-    """Gives every exception event our frames, whoever captured it, and lets a failure through only once."""
+    """Gives every exception event our frames, whoever captured it."""
 
     def __init__(self, *, with_locals: bool) -> None:
         self.with_locals = with_locals
 
-    def __call__(self, event: Event, hint: Hint) -> Event | None:
-        """Replace the SDK's frames; return None if an event of the same failure already went out."""
+    def __call__(self, event: Event, hint: Hint) -> Event:
+        """Replace the SDK's frames."""
         error = (hint.get("exc_info") or (None, None, None))[1]
         if error is None:
             return event
-        receipt = hint.get("receipt")
-        earlier = None if "replayed" in hint else event_that_saw(error)
-        if earlier is not None:
-            if isinstance(receipt, Receipt):
-                receipt.event_id = earlier
-            return None
         sdk_values = (event.get("exception") or {}).get("values") or [{}]
         mechanism = sdk_values[-1].get("mechanism") or {"type": "generic", "handled": True}
         event["exception"] = {"values": describe_exception(error, mechanism, with_locals=self.with_locals)}
-        mark_seen(error, event["event_id"])
         return event
 
 

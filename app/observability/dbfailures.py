@@ -77,8 +77,8 @@ _BY_SQLITE_TEXT = (
     ("readonly", DatabaseFailure.READ_ONLY),
 )
 _DATABASE_PACKAGES = ("asyncpg", "sqlalchemy", "aiosqlite", "psycopg")
-_CARRIERS = sys.stdlib_module_names | {"sentry_sdk", "anyio"}
-"""What an exception only passes through: a name is looked up in a thread, and the SDK wraps threads."""
+_CARRIERS = sys.stdlib_module_names | {"sentry_sdk", "anyio", "uvloop"}
+"""What an exception only passes through: the loop, threads that look names up, and what wraps them."""
 _CONNECTING = ("asyncpg.connect_utils", "sqlalchemy.pool.base", "sqlalchemy.pool.impl")
 _REFUSED_TEXT = f"[Errno {errno.ECONNREFUSED}]"
 

@@ -5,6 +5,7 @@ thread, started with the first event, sends counts that no event has carried yet
 up, and keeps the budget on disk.
 """
 
+import asyncio
 import threading
 import time
 import uuid
@@ -15,9 +16,11 @@ from typing import Any
 import sentry_sdk
 
 from .budget import Alarm, Budget, BudgetFile, FoldKey, Reason, Tally
+from .budget.leases import SharedLeases
 from .capture import is_in_app
 from .counters import Counters, Fate
-from .state import Receipt, current_flow
+from .pipeline import Decision
+from .state import Receipt, current_flow, mark_seen
 from .testerror import SentryTestError
 from .types import Event, Hint
 
@@ -28,18 +31,27 @@ EXEMPT = "exempt_from_folding"
 
 
 class ErrorFolding:
-    """Judges every error event by its kind; thread-safe, no I/O in `admit`.
+    """Judges every error event by its kind; thread-safe, no I/O in `decide`.
 
     Args:
         budget: Folds and pays.
         counters: Learns the fate of what was not admitted.
-        store: Keeps the budget on disk; None keeps it in memory only, without a thread.
+        store: Keeps the budget on disk.
+        leases: Share it through the service's database instead; `SharedBudget` runs them on the loop. With neither,
+            the budget is in memory only, without a thread.
     """
 
-    def __init__(self, budget: Budget, counters: Counters, store: BudgetFile | None = None) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        counters: Counters,
+        store: BudgetFile | None = None,
+        leases: SharedLeases | None = None,
+    ) -> None:
         self.budget = budget
         self.counters = counters
         self.store = store
+        self.leases = leases
         self._rate = 0.0
         self._rate_until = 0.0
         self._last_ids: OrderedDict[FoldKey, str] = OrderedDict()
@@ -47,32 +59,36 @@ class ErrorFolding:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
-    def admit(self, event: Event, hint: Hint) -> bool:
-        """Say whether the event goes out; it then carries `occurrences`, how many failures it stands for."""
-        if EXEMPT in hint:
-            return True
+    def decide(self, event: Event, hint: Hint) -> Decision:
+        """Judge an event by its outline; one that is sent carries `occurrences`, how many failures it stands for."""
         error = (hint.get("exc_info") or (None, None))[1]
-        if isinstance(error, SentryTestError):
-            return True
+        if EXEMPT in hint or isinstance(error, SentryTestError):
+            return Decision.SEND
         self.start()
         key = hint["fold_key"] = fold_key(event, error)
         verdict = self.budget.judge(key)
         if not verdict.admit:
-            self.counters.count(Fate.BUDGET if verdict.reason is Reason.BUDGET else Fate.FOLDED, "error")
-            receipt = hint.get("receipt")
-            if isinstance(receipt, Receipt):
-                receipt.event_id = self._last_ids.get(key)
-            return False
+            return self._fold(key, error, hint, is_owed=verdict.reason is Reason.BUDGET)
         with self._lock:
             self._last_ids[key] = event["event_id"]
             self._last_ids.move_to_end(key)
             if len(self._last_ids) > MAX_REMEMBERED:
                 self._last_ids.popitem(last=False)
         _count_on(event, verdict.occurrences)
-        return True
+        return Decision.SEND
+
+    def _fold(self, key: FoldKey, error: BaseException | None, hint: Hint, *, is_owed: bool) -> Decision:
+        self.counters.count(Fate.BUDGET if is_owed else Fate.FOLDED, "error")
+        standing = self._last_ids.get(key)
+        receipt = hint.get("receipt")
+        if isinstance(receipt, Receipt):
+            receipt.event_id = standing
+        if error is not None and standing is not None:
+            mark_seen(error, standing)
+        return Decision.KEEP if is_owed and standing is None else Decision.FOLD
 
     def sent(self, event: Event, hint: Hint) -> None:
-        """Keep the scrubbed event, so that a later tally of its kind looks like it."""
+        """Keep the scrubbed event, so that a tally of its kind looks like it."""
         key = hint.get("fold_key")
         if key is not None:
             self.budget.remember(key, event)
@@ -100,11 +116,9 @@ class ErrorFolding:
 
     def start(self) -> None:
         """Start the thread if it does not run; also after a fork, which leaves threads behind."""
-        if (
-            self.store is None
-            or self._stop.is_set()
-            or (self._thread is not None and self._thread.is_alive())
-        ):
+        if (self.store is None and self.leases is None) or self._stop.is_set():
+            return
+        if self._thread is not None and self._thread.is_alive():
             return
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
@@ -123,6 +137,8 @@ class ErrorFolding:
             send_alarm(alarm)
         if self.store is not None:
             self.store.save_if_due()
+        if self.leases is not None:
+            self.leases.draw_if_away()
 
     def close(self, *, with_tallies: bool) -> None:
         """Stop the thread; with `with_tallies` send every count not yet reported, else leave it to the next process."""
@@ -133,18 +149,38 @@ class ErrorFolding:
             self._thread.join(TICK_S)
         if self.store is not None:
             tallies = self.store.close(tallies=with_tallies)
+        elif self.leases is not None:
+            tallies = []  # `SharedBudget.stop` has left them to the other replicas
         else:
             tallies = self.budget.final_tallies() if with_tallies else []
         for tally in tallies:
             send_tally(tally)
 
 
+class SharedBudget:
+    """Runs the leases of a budget that replicas share, on the application's loop."""
+
+    def __init__(self, leases: SharedLeases) -> None:
+        self.leases = leases
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to settle with the database in the background."""
+        self._task = asyncio.create_task(self.leases.run())
+
+    async def stop(self) -> None:
+        """Give the lease back; what cannot be left to other replicas is sent."""
+        if self._task is not None:
+            self._task.cancel()
+        for tally in await self.leases.close():
+            send_tally(tally)
+
+
 def fold_key(event: Event, error: BaseException | None) -> FoldKey:
     """The kind of an event: exception type and top in-app frame, else its fingerprint or message template; route."""
-    route = str(event.get("transaction") or "")
+    flow = current_flow()
+    route = str((flow.template() if flow is not None else None) or event.get("transaction") or "")
     if error is None:
-        flow = current_flow()
-        route = route or (flow.route if flow is not None and flow.route else "")
         logentry = event.get("logentry") or {}
         template = logentry.get("message") or event.get("message") or ""
         fingerprint = "/".join(str(part) for part in event.get("fingerprint") or ())
@@ -161,7 +197,7 @@ def _top_frame(error: BaseException) -> str:
     traceback = error.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        place = f"{code.co_filename}:{code.co_name}:{traceback.tb_lineno}"
+        place = f"{traceback.tb_frame.f_globals.get('__name__')}:{code.co_name}"  # no line: a deploy moves it
         if is_in_app(code.co_filename):
             in_app = place
         traceback = traceback.tb_next

@@ -5,6 +5,7 @@ Users and tags set during start-up, or by tasks started there, stay there: the l
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from sentry_sdk import Scope
 
@@ -15,6 +16,16 @@ from .types import AsgiApp, AsgiScope, Message, Receive, Send
 MECHANISM = "lifespan"
 
 
+class Background(Protocol):
+    """Work that runs on the loop as long as the application serves."""
+
+    def start(self) -> None:
+        """Begin, without waiting for anything."""
+
+    async def stop(self) -> None:
+        """End, in bounded time."""
+
+
 class LifespanInstrumentation:
     """Runs the lifespan for `SentryMiddleware`.
 
@@ -22,8 +33,9 @@ class LifespanInstrumentation:
     come before it (measured: 7 of 24 events delivered without, 24 of 24 with).
     """
 
-    def __init__(self, flush: Callable[[], None]) -> None:
+    def __init__(self, flush: Callable[[], None], background: Background | None = None) -> None:
         self.flush = flush
+        self.background = background
 
     async def __call__(self, app: AsgiApp, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Run the lifespan of the application; its exceptions are captured and re-raised."""
@@ -32,6 +44,16 @@ class LifespanInstrumentation:
         Scope.set_current_scope(previous[1].fork())
         watch = watch_tasks(asyncio.get_running_loop())
 
+        background = self.background
+
+        async def receive_and_act() -> Message:
+            message = await receive()
+            if background is not None and message["type"] == "lifespan.startup":
+                background.start()
+            elif background is not None and message["type"] == "lifespan.shutdown":
+                await background.stop()  # before the application closes its database
+            return message
+
         async def flush_first(message: Message) -> None:
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
                 watch.judge_all()
@@ -39,7 +61,7 @@ class LifespanInstrumentation:
             await send(message)
 
         try:
-            await app(scope, receive, flush_first)
+            await app(scope, receive_and_act, flush_first)
         except Exception as error:
             capture_error(error, handled=False, mechanism=MECHANISM)
             await asyncio.to_thread(self.flush)

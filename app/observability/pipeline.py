@@ -9,6 +9,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
@@ -42,14 +43,24 @@ class ScrubbedEvent(dict[str, Any]):
     """An event that has been through the scrubber in this process; the gate need not scrub it again."""
 
 
-class Folding(Protocol):
-    """Decides which error events go out: the budget, or a stand-in that admits everything."""
+class Decision(StrEnum):
+    """What to do with an error event."""
 
-    def admit(self, event: Event, hint: Hint) -> bool:
-        """Return False for a repeat; otherwise note on the event how many failures it stands for."""
+    SEND = "send"
+    FOLD = "fold"
+    """A repeat: it is counted, and need not be described."""
+    KEEP = "keep"
+    """It should go out and cannot be paid now: its scrubbed form is kept for later."""
+
+
+class Folding(Protocol):
+    """Decides which error events go out."""
+
+    def decide(self, event: Event, hint: Hint) -> Decision:
+        """Judge the outline of an event; one to be sent then says how many failures it stands for."""
 
     def sent(self, event: Event, hint: Hint) -> None:
-        """Learn the scrubbed form of an admitted event."""
+        """Learn the scrubbed form of an event that is sent or kept."""
 
     def pay_transaction(self, spans: int) -> bool:
         """Pay for a transaction with `spans` spans, itself included; False if it must not be sent."""
@@ -63,6 +74,7 @@ class Pipeline:
         *,
         scrubber: Scrubber,
         counters: Counters,
+        filters: Iterable[Enricher] = (),
         enrichers: Iterable[Enricher] = (),
         folding: Folding | None = None,
         attributes: Callable[[], dict[str, str]] = dict,
@@ -70,6 +82,7 @@ class Pipeline:
     ) -> None:
         self.scrubber = scrubber
         self.counters = counters
+        self.filters = tuple(filters)
         self.enrichers = tuple(enrichers)
         self.folding = folding
         self.attributes = attributes
@@ -155,23 +168,26 @@ class Pipeline:
     # steps
 
     def _process(self, event: Event, hint: Hint) -> Event | None:
-        for enrich in self.enrichers:
-            enriched = enrich(event, hint)
-            if enriched is None:
-                return None
-            event = enriched
-        folds = self.folding is not None and event.get("type") not in ("check_in", "feedback")
-        if folds and self.folding is not None and not self.folding.admit(event, hint):
+        filtered = _apply(self.filters, event, hint)
+        if filtered is None:
             return None
+        folding = None if event.get("type") in ("check_in", "feedback") else self.folding
+        decision = folding.decide(filtered, hint) if folding is not None else Decision.SEND
+        if decision is Decision.FOLD:
+            return None
+        enriched = _apply(self.enrichers, filtered, hint)
+        if enriched is None:
+            return None
+        event = enriched
         kind = str(event.get("type") or "event")
         result = self.scrubber.scrub(event, kind)
         receipt = hint.get("receipt")
         if receipt is not None:
             receipt.removed = result.removed
         scrubbed = ScrubbedEvent(result.payload)
-        if folds and self.folding is not None:
-            self.folding.sent(scrubbed, hint)
-        return scrubbed
+        if folding is not None:
+            folding.sent(scrubbed, hint)
+        return scrubbed if decision is Decision.SEND else None
 
     def _small(self, kind: str, payload: Event, category: str) -> Event | None:
         try:
@@ -199,6 +215,15 @@ class Pipeline:
                 "A Sentry hook failed with %s; minimal events are sent from here on where it fails",
                 type(failure).__name__,
             )
+
+
+def _apply(steps: Iterable[Enricher], event: Event, hint: Hint) -> Event | None:
+    for step in steps:
+        changed = step(event, hint)
+        if changed is None:
+            return None
+        event = changed
+    return event
 
 
 def _without_person(payload: Event) -> Event:

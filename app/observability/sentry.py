@@ -29,10 +29,11 @@ from .authentication import Refusals
 from .budget import Budget, BudgetFile
 from .budget.fund import OutageFund
 from .budget.leases import SharedLeases
-from .capture import ExceptionEnricher
+from .capture import ExceptionEnricher, drop_reported
 from .counters import Counters
 from .database import SqlalchemyIntegration, tag_database_failure, watch_engine
 from .feedback import FeedbackPages
+from .feedback import use as use_for_feedback
 from .folding import ErrorFolding, SharedBudget
 from .installation import installation_of
 from .lifespan import LifespanInstrumentation
@@ -41,13 +42,14 @@ from .operations import name_failed_operation
 from .pipeline import Pipeline
 from .recording import RecordingTransport
 from .request import HttpOptions
-from .requestdata import RequestEnricher
+from .requestdata import RequestEnricher, platform_tags
 from .routes import TEST_PATH, ObservabilityRoute, Pages
 from .routing import RouteTable
 from .scrubbing import Scrubber
 from .settings import Mode, ObservabilitySettings
 from .state import current_flow
 from .tracing import Sampler
+from .tunnel import Tunnel
 from .upstream import HttpxIntegration, tag_upstream_failure
 from .user import TIER_TAG, CleanScopes, Identify
 from .version import PACKAGE
@@ -226,8 +228,8 @@ def _start(handle: Observability, shared_engine: Any) -> None:
     pipeline = handle.pipeline = Pipeline(
         scrubber=Scrubber(extra_keys=settings.scrub_keys, allow_keys=settings.scrub_allow),
         counters=handle.counters,
+        filters=(hold_logged, drop_reported),
         enrichers=(
-            hold_logged,
             ExceptionEnricher(with_locals=settings.includes_locals),
             name_failed_operation,
             RequestEnricher(send_email=settings.send_email),
@@ -238,6 +240,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
         attributes=_user_attributes,
     )
     handle.transport = _make_transport(handle, pipeline)
+    use_for_feedback(handle)
     for name in IGNORED_LOGGERS:
         ignore_logger(name)
         ignore_logger_for_sentry_logs(name)
@@ -283,6 +286,8 @@ def _start(handle: Observability, shared_engine: Any) -> None:
         enable_backpressure_handling=False,  # the budget decides, without a thread of its own
         enable_logs=settings.enable_logs,
     )
+    for tag, value in platform_tags().items():
+        Scope.get_global_scope().set_tag(tag, value)
 
 
 def _make_folding(handle: Observability, shared_engine: Any) -> ErrorFolding:
@@ -295,6 +300,7 @@ def _make_folding(handle: Observability, shared_engine: Any) -> ErrorFolding:
         return ErrorFolding(budget, handle.counters)
     if shared_engine is not None:
         fund = OutageFund(settings.spool_dir / "fund.json", budget)
+        fund.draw_if_needed()  # so that an error before the first lease need not wait
         return ErrorFolding(budget, handle.counters, leases=SharedLeases(shared_engine, budget, fund=fund))
     store = BudgetFile(settings.spool_dir / "budget.json", budget)
     store.open()
@@ -331,8 +337,7 @@ def _user_attributes() -> dict[str, str]:
 
 def _install(app: FastAPI, handle: Observability, identify: Identify | None) -> None:
     pages = Pages(handle)
-    feedback = FeedbackPages(handle)
-    endpoints = pages.endpoints() | feedback.endpoints()
+    endpoints = pages.endpoints() | FeedbackPages(handle).endpoints() | Tunnel(handle).endpoints()
     route = ObservabilityRoute(endpoints)
     if handle.mode is Mode.OFF:
         app.router.routes.insert(0, route)

@@ -54,6 +54,7 @@ EXAMPLES = {
     "issue_url": "https://example.sentry.io/issues/?query={event_id}",
     "feedback_origins": "https://app.example.com",
     "tunnel": "false",
+    "shared_budget": "true",
     "health_paths": "/health,/healthz",
 }
 
@@ -147,6 +148,7 @@ class ObservabilitySettings(BaseSettings):
     issue_url: str | None = None
     feedback_origins: Words = ()
     tunnel: Flag = False
+    shared_budget: Flag = True
     health_paths: Words = ("/health", "/healthz", "/livez", "/readyz")
 
     if not TYPE_CHECKING:  # type checkers keep pydantic's own signature, one keyword a field
