@@ -5,8 +5,8 @@ from starlette.responses import JSONResponse, Response
 
 from .capture import capture_error
 from .failure import is_client_gone
-from .feedback import FORM_PATH
-from .pages import render, wants_html
+from .feedback import feedback_form_page
+from .pages import wants_html
 from .state import current_flow
 
 MECHANISM = "fastapi"
@@ -20,5 +20,6 @@ async def answer_error(request: Request, error: Exception) -> Response:
     if is_unseen and flow is not None and not flow.is_quiet:  # a mounted application answers first
         event_id = flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM)
     if wants_html(request.scope):
-        return render("error.html", 500, event_id=event_id, form_path=FORM_PATH)
+        # the flow's root path, not the request's: in a mounted application that one ends in the mount's path
+        return feedback_form_page(event_id, flow.root_path if flow is not None else "")
     return JSONResponse({"detail": "Internal Server Error", "event_id": event_id}, status_code=500)

@@ -10,35 +10,50 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import sentry_sdk
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from .access import RateLimit, address_of, header
+from .access import RateLimit, address_of
+from .browsers import cors_headers, first, is_allowed_origin, rate_headers, read_body
 from .pages import render, wants_html
+from .pipeline import Pipeline, ScrubbedEvent
 from .settings import Mode, ObservabilitySettings
-from .types import AsgiScope, Event
+from .types import Event
 
 PREFIX = "/_obs"
 DIALOG_PATH = f"{PREFIX}/api/embed/error-page/"
-STYLE_PATH = f"{PREFIX}/dialog.css"
+STYLE_PATH = f"{PREFIX}/api/embed/dialog.css"
 FORM_PATH = f"{PREFIX}/feedback"
 MAX_FORM_BYTES = 16_384
 MAX_MESSAGE_CHARS = 4096
 MAX_NAME_CHARS = 128
 MAX_EMAIL_CHARS = 75
-_EVENT_ID = re.compile(r"[0-9a-f]{32}")
+MAX_URL_CHARS = 1024
+EVENT_ID = re.compile(r"[0-9a-f]{32}")
+_EMAIL = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+")
 _STATIC = Path(__file__).parent / "static"
-_STATIC_HEADERS = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
+_PAGE_TO_FORM = "same-origin"
+"""Referrer policy of pages with a form: under the stricter `no-referrer` it would be posted with `Origin: null`."""
 
 
 class Handle(Protocol):
     """What feedback needs of the handle that `init_sentry` returns."""
 
     settings: ObservabilitySettings
+    pipeline: Pipeline | None
+
+
+_handle: Handle | None = None
+
+
+def use(handle: Handle) -> None:
+    """Let `report_feedback` follow these settings from now on; `init_sentry` calls it."""
+    global _handle
+    _handle = handle
 
 
 def report_feedback(
@@ -53,9 +68,9 @@ def report_feedback(
 
     Args:
         message: At most `MAX_MESSAGE_CHARS` characters are sent.
-        event_id: The event it is about, 32 hex digits.
+        event_id: The event it is about, 32 hex digits; dashes and capitals of a UUID do no harm.
         name: Sent only with SENTRY_SEND_EMAIL=true, like the e-mail: both say who somebody is.
-        email: See `name`.
+        email: See `name`; left out if it is no e-mail address.
         url: Where it happened.
 
     Raises:
@@ -64,30 +79,60 @@ def report_feedback(
     text = message.strip()
     if not text:
         raise ValueError("the feedback has no text")
-    if event_id is not None and not _EVENT_ID.fullmatch(event_id):
-        raise ValueError("event_id must be the 32 hex digits of an event's id")
+    if event_id is not None:
+        event_id = event_id.replace("-", "").lower()
+        if not EVENT_ID.fullmatch(event_id):
+            raise ValueError("event_id must be the 32 hex digits of an event's id")
     client = sentry_sdk.get_client()
     transport = client.transport
     if not client.is_active() or transport is None:
         return None
-    feedback: dict[str, Any] = {"message": text[:MAX_MESSAGE_CHARS], "source": "streamapi"}
-    if event_id is not None:
-        feedback["associated_event_id"] = event_id
-    if name:
-        feedback["name"] = name[:MAX_NAME_CHARS]
-    if email:
-        feedback["contact_email"] = email[:MAX_EMAIL_CHARS]
-    if url:
-        feedback["url"] = url
+    feedback: dict[str, Any] = {
+        "message": text[:MAX_MESSAGE_CHARS],
+        "name": name,
+        "contact_email": email,
+        "associated_event_id": event_id,
+        "url": (url or "")[:MAX_URL_CHARS],
+        "source": "streamapi",
+    }
     event = _event(feedback, client.options)
-    item = Item(payload=PayloadRef(json=event), headers={"type": "feedback"})
+    payload = scrub_feedback(event, _handle)
+    item = Item(payload=PayloadRef(json=payload), headers={"type": "feedback"})
     transport.capture_envelope(Envelope(headers={"event_id": event["event_id"]}, items=[item]))
     return str(event["event_id"])
 
 
+def scrub_feedback(event: Event, handle: Handle | None) -> Event:
+    """Scrub a feedback event; name and e-mail stay only where settings send them, the e-mail then as it was typed.
+
+    The last gate scrubs what this leaves alone: a fault here sends less, never more.
+    """
+    said = event["contexts"]["feedback"]
+    person = _person(said) if handle is not None and handle.settings.send_email else {}
+    kept = {
+        key: value
+        for key, value in said.items()
+        if value and key not in ("name", "contact_email") and isinstance(value, str)
+    }
+    event = {**event, "contexts": {**event["contexts"], "feedback": {**kept, **person}}}
+    if handle is None or handle.pipeline is None or "contact_email" not in person:
+        return event
+    event["contexts"]["feedback"].pop("contact_email")
+    scrubbed: Event = handle.pipeline.scrubber.scrub(event, "feedback").payload
+    scrubbed["contexts"]["feedback"]["contact_email"] = person["contact_email"]
+    return ScrubbedEvent(scrubbed)
+
+
+def _person(said: dict[str, Any]) -> dict[str, str]:
+    name, email = str(said.get("name") or "").strip(), str(said.get("contact_email") or "").strip()
+    person = {"name": name[:MAX_NAME_CHARS]} if name else {}
+    if len(email) <= MAX_EMAIL_CHARS and _EMAIL.fullmatch(email):
+        person["contact_email"] = email
+    return person
+
+
 def _event(feedback: dict[str, Any], options: dict[str, Any]) -> Event:
-    scope = sentry_sdk.get_isolation_scope()
-    trace = scope.get_trace_context()
+    trace = sentry_sdk.get_isolation_scope().get_trace_context()
     return {
         "event_id": uuid.uuid4().hex,
         "type": "feedback",
@@ -109,6 +154,9 @@ class FeedbackPages:
     def __init__(self, handle: Handle) -> None:
         self.settings = handle.settings
         self.limit = RateLimit()
+        sends_person = b"true" if self.settings.send_email else b"false"
+        self._script = (_STATIC / "dialog.js").read_bytes().replace(b"SENDS_PERSON", sends_person)
+        self._style = (_STATIC / "dialog.css").read_bytes()
 
     def endpoints(self) -> dict[str, Any]:
         """Path -> endpoint; none when OFF."""
@@ -118,83 +166,69 @@ class FeedbackPages:
 
     async def style(self, request: Request) -> Response:
         """The dialog's style sheet."""
-        return _static("dialog.css", "text/css; charset=utf-8")
+        return self._asset(request, self._style, "text/css")
 
     async def dialog(self, request: Request) -> Response:
         """GET: the script that `showReportDialog` loads. POST: what the user wrote into it."""
-        if request.method == "GET":
-            return _static("dialog.js", "text/javascript; charset=utf-8")
-        event_id = request.query_params.get("eventId", "")
-        return await self._take(request, event_id)
+        about = request.query_params.get("eventId", "")
+        # The SDK writes name and e-mail into this address. The server's access log is written after this and from
+        # this very dictionary; it must not get them.
+        request.scope["query_string"] = b""
+        if request.method in ("GET", "HEAD"):
+            return self._asset(request, self._script, "text/javascript")
+        return await self._take(request, about, is_about_required=True)
 
     async def form(self, request: Request) -> Response:
         """What the form on the error page sends; works without JavaScript."""
-        return await self._take(request, None)
+        return await self._take(request, "", is_about_required=False)
 
-    async def _take(self, request: Request, event_id: str | None) -> Response:
+    async def _take(self, request: Request, about: str, *, is_about_required: bool) -> Response:
         if request.method == "OPTIONS":
-            return self._answer(request, 204, "")
+            return Response(status_code=204, headers=cors_headers(request.scope, self.settings))
         if request.method != "POST":
             return PlainTextResponse("Use POST.", 405, headers={"allow": "POST, OPTIONS"})
         if not is_allowed_origin(request.scope, self.settings):
             return self._answer(request, 403, "Not taken from this origin; see SENTRY_FEEDBACK_ORIGINS.")
         wait_s = self.limit.wait_s(address_of(request.scope, self.settings))
         if wait_s > 0:
-            return self._answer(
-                request, 429, "Too much feedback at once; try again later.", retry_after_s=wait_s
-            )
-        fields = await _read_form(request)
-        if fields is None:
+            return self._answer(request, 429, "Too much feedback at once; please try again later.", wait_s)
+        body = await read_body(request, MAX_FORM_BYTES)
+        if body is None:
             return self._answer(request, 413, f"Feedback may have {MAX_FORM_BYTES} bytes.")
-        about = event_id if event_id is not None else fields.get("event_id", "")
         try:
+            fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=20)
+            about = first(fields, "event_id") or about
+            if is_about_required and not about:
+                raise ValueError("eventId is missing")
             report_feedback(
-                fields.get("comments") or fields.get("message") or "",
+                first(fields, "comments", "message"),
                 event_id=about or None,
-                name=fields.get("name") if self.settings.send_email else None,
-                email=fields.get("email") if self.settings.send_email else None,
+                name=first(fields, "name"),
+                email=first(fields, "email"),
             )
         except ValueError as error:
             return self._answer(request, 400, f"Not taken: {error}.")
-        return self._answer(request, 200, "Thank you. Your feedback was sent.")
+        return self._answer(request, 200, "Your feedback was sent.")
 
-    def _answer(self, request: Request, status: int, text: str, *, retry_after_s: float = 0) -> Response:
-        headers = {"cache-control": "no-store", "vary": "Origin"}
-        origin = header(request.scope, b"origin")
-        if origin in self.settings.feedback_origins:
-            headers |= {"access-control-allow-origin": str(origin), "access-control-allow-methods": "POST"}
-        if retry_after_s:
-            headers["retry-after"] = str(int(retry_after_s) + 1)
+    def _answer(self, request: Request, status: int, text: str, wait_s: float = 0.0) -> Response:
+        headers = {"cache-control": "no-store"} | cors_headers(request.scope, self.settings)
+        headers |= rate_headers(wait_s)
         if wants_html(request.scope):
             page = render("thanks.html", status, text=text, is_taken=status == 200)
             page.headers.update(headers)
             return page
         return JSONResponse({"detail": text}, status_code=status, headers=headers)
 
-
-async def _read_form(request: Request) -> dict[str, str] | None:
-    """Fields of an urlencoded form, None if it is larger than `MAX_FORM_BYTES`."""
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_FORM_BYTES:
-                return None
-    except ClientDisconnect:
-        return {}
-    found = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=False, max_num_fields=20)
-    return {name: values[0] for name, values in found.items()}
+    def _asset(self, request: Request, content: bytes, media_type: str) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            return PlainTextResponse("Use GET.", 405, headers={"allow": "GET, HEAD"})
+        headers = cors_headers(request.scope, self.settings)
+        headers |= {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
+        return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
 
 
-def is_allowed_origin(scope: AsgiScope, settings: ObservabilitySettings) -> bool:
-    """Whether a post comes from our own pages, from an allowed origin, or from no browser at all."""
-    origin = header(scope, b"origin")
-    if origin is not None and origin != "null":
-        host = header(scope, b"host") or ""
-        return urlsplit(origin).netloc.lower() == host.lower() or origin in settings.feedback_origins
-    site = header(scope, b"sec-fetch-site")
-    return site in (None, "same-origin", "none") and origin is None
-
-
-def _static(name: str, media_type: str) -> Response:
-    return Response((_STATIC / name).read_bytes(), media_type=media_type, headers=_STATIC_HEADERS)
+def feedback_form_page(event_id: str | None, root_path: str) -> Response:
+    """The error page: the event's id, and a form that posts to us without JavaScript."""
+    page = render("error.html", 500, event_id=event_id, form_path=root_path + FORM_PATH)
+    page.headers["referrer-policy"] = _PAGE_TO_FORM
+    return page

@@ -2,10 +2,12 @@
 // address, builds everything with the DOM (nothing is parsed as HTML) and needs no inline style or script.
 (function () {
   "use strict";
+  var sendsPerson = SENDS_PERSON; // the server writes true or false here
   var script = document.currentScript;
   var address = new URL(script.src);
   var options = address.searchParams;
-  var folder = address.pathname.replace(/api\/embed\/error-page\/$/, "");
+  var ownAddress = address.origin + address.pathname;
+  var before = document.activeElement;
 
   function text(name, fallback) { return options.get(name) || fallback; }
 
@@ -16,71 +18,83 @@
     return element;
   }
 
-  function field(label, input) {
-    return make("label", { className: "obs-field", textContent: label }, [input]);
+  function field(label, hint, input) {
+    var title = make("span", { textContent: label });
+    var note = make("small", { textContent: hint });
+    return make("label", { className: "obs-field" }, hint ? [title, note, input] : [title, input]);
   }
 
-  var style = make("link", { rel: "stylesheet", href: address.origin + folder + "dialog.css" });
+  var style = make("link", { rel: "stylesheet", href: ownAddress.replace(/error-page\/$/, "dialog.css") });
+  var hint = sendsPerson ? "optional" : "optional, not passed on by this site";
   var name = make("input", { name: "name", type: "text", maxLength: 128, value: text("name", ""), autocomplete: "name" });
   var email = make("input", { name: "email", type: "email", maxLength: 75, value: text("email", ""), autocomplete: "email" });
-  var comments = make("textarea", { name: "comments", rows: 6, maxLength: 4096, required: true });
+  var comments = make("textarea", { name: "comments", rows: 5, maxLength: 4096, required: true });
   var status = make("p", { className: "obs-status" });
   status.setAttribute("role", "status");
   var close = make("button", { type: "button", textContent: text("labelClose", "Close") });
   var submit = make("button", { type: "submit", textContent: text("labelSubmit", "Send report") });
+  var intro = make("p", { textContent: text("subtitle", "Our team has been notified.") + " " +
+    text("subtitle2", "Tell us what happened, if you like.") });
+  var fields = make("div", {}, [
+    field(text("labelComments", "What happened?"), "", comments),
+    field(text("labelName", "Name"), hint, name),
+    field(text("labelEmail", "Email"), hint, email)
+  ]);
   var form = make("form", {}, [
     make("h2", { id: "obs-title", textContent: text("title", "Something went wrong") }),
-    make("p", { textContent: text("subtitle", "Our team has been notified.") + " " +
-      text("subtitle2", "Tell us what happened, if you like.") }),
-    field(text("labelName", "Name"), name),
-    field(text("labelEmail", "Email"), email),
-    field(text("labelComments", "What happened?"), comments),
+    intro,
+    fields,
     status,
     make("div", { className: "obs-buttons" }, [submit, close])
   ]);
-  var dialog = make("div", { className: "sentry-error-embed obs-dialog" }, [form]);
-  dialog.setAttribute("role", "dialog");
-  dialog.setAttribute("aria-modal", "true");
+  var dialog = make("dialog", { className: "sentry-error-embed obs-dialog" }, [form]);
   dialog.setAttribute("aria-labelledby", "obs-title");
-  var overlay = make("div", { className: "sentry-error-embed-wrapper obs-overlay" }, [dialog]);
 
   function leave() {
-    document.removeEventListener("keydown", onKey);
-    overlay.remove();
+    dialog.remove();
     style.remove();
     script.remove();
-    window.postMessage("__sentry_reportdialog_closed__", "*");
+    if (before && before.focus) { before.focus(); }
+    window.postMessage("__sentry_reportdialog_closed__", "*"); // what the SDK's onClose listens for
   }
 
-  function onKey(event) { if (event.key === "Escape") { leave(); } }
+  function say(words, isBad) {
+    status.textContent = words;
+    status.className = isBad ? "obs-status obs-bad" : "obs-status";
+    submit.disabled = false;
+  }
 
   function onSubmit(event) {
     event.preventDefault();
     submit.disabled = true;
-    var body = new URLSearchParams({ name: name.value, email: email.value, comments: comments.value });
-    fetch(address.href, { method: "POST", body: body, headers: { Accept: "application/json" } })
+    var body = new URLSearchParams({
+      event_id: text("eventId", ""), name: name.value, email: email.value, comments: comments.value
+    });
+    fetch(ownAddress, { method: "POST", body: body, credentials: "omit", headers: { Accept: "application/json" } })
       .then(function (answer) {
         return answer.json().then(function (data) {
-          status.textContent = answer.ok ? text("successMessage", data.detail) : data.detail;
-          if (answer.ok) {
-            [name, email, comments].forEach(function (input) { input.parentNode.remove(); });
-            submit.remove();
-            close.focus();
-          } else {
-            submit.disabled = false;
-          }
+          if (!answer.ok) { say(text("errorFormEntry", data.detail), true); return; }
+          say(text("successMessage", "Thank you. " + data.detail), false);
+          intro.remove();
+          fields.remove();
+          submit.remove();
+          close.focus();
         });
       })
-      .catch(function () {
-        status.textContent = text("errorGeneric", "The report could not be sent. Please try again.");
-        submit.disabled = false;
-      });
+      .catch(function () { say(text("errorGeneric", "The report could not be sent. Please try again."), true); });
+  }
+
+  function open() {
+    if (dialog.open) { return; }
+    document.body.appendChild(dialog);
+    dialog.showModal(); // the browser keeps focus inside, and Escape closes it
+    comments.focus();
   }
 
   form.addEventListener("submit", onSubmit);
-  close.addEventListener("click", leave);
-  document.addEventListener("keydown", onKey);
+  close.addEventListener("click", function () { dialog.close(); });
+  dialog.addEventListener("close", leave);
+  style.addEventListener("load", open); // never shown unstyled
+  style.addEventListener("error", open);
   document.head.appendChild(style);
-  document.body.appendChild(overlay);
-  comments.focus();
 })();
