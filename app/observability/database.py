@@ -26,7 +26,6 @@ from .state import Flow, chain_of, current_flow, event_that_saw, mark_seen
 from .types import Event, Hint
 
 MECHANISM = "sqlalchemy"
-MAX_PENDING = 5
 _MARK = "__sentry_database__"
 _POOL_FIGURES = ("size", "checkedin", "checkedout", "overflow", "timeout")
 
@@ -190,10 +189,26 @@ def note_failure(error: BaseException, engine: Any) -> None:
         if not _is_consequence(error) and event_that_saw(error) is None:
             _capture(error, traceback, level="error")
         return
-    pending = flow.database_failures = flow.database_failures or []
-    if not any(error is other for other, _ in pending):
-        del pending[: max(0, len(pending) - MAX_PENDING + 1)]
-        pending.append((error, traceback))
+    earlier = _pending_of(flow, kind)
+    if earlier is None or event_that_saw(earlier) is None:
+        _set_pending(flow, kind, error, traceback)
+
+
+def _pending_of(flow: Flow, kind: DatabaseFailure) -> BaseException | None:
+    for error, _ in flow.database_failures or ():
+        mark = mark_of(error)
+        if mark is not None and mark.kind is kind:
+            return error
+    return None
+
+
+def _set_pending(
+    flow: Flow, kind: DatabaseFailure, error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Let one exception stand for its kind: the last one, or the one that an event has reported."""
+    replaced = _pending_of(flow, kind)
+    others = [pair for pair in flow.database_failures or () if pair[0] is not replaced]
+    flow.database_failures = [*others, (error, traceback)]
 
 
 def report_swallowed(flow: Flow, *, failed: bool) -> str | None:
@@ -209,20 +224,11 @@ def report_swallowed(flow: Flow, *, failed: bool) -> str | None:
         return None
     is_answer_bad = failed or getattr(flow, "status", 0) >= 500
     event_id: str | None = None
-    reported: set[DatabaseFailure] = set()
-    for error, _ in reversed(pending):
-        earlier = event_that_saw(error)
-        mark = mark_of(error)
-        if earlier is not None and mark is not None:
-            event_id = event_id or earlier
-            reported.add(mark.kind)
     for error, traceback in reversed(pending):
-        mark = mark_of(error)
-        if mark is None or mark.kind in reported or (_is_consequence(error) and not is_answer_bad):
-            continue
-        reported.add(mark.kind)
-        sent = _capture(error, traceback, level="error" if is_answer_bad else "warning")
-        event_id = event_id or sent
+        earlier = event_that_saw(error)
+        if earlier is None and (is_answer_bad or not _is_consequence(error)):
+            earlier = _capture(error, traceback, level="error" if is_answer_bad else "warning")
+        event_id = event_id or earlier
     flow.database_failures = [(error, None) for error, _ in pending]
     return event_id
 
@@ -255,7 +261,11 @@ def tag_database_failure(event: Event, hint: Hint) -> Event:
     error = (hint.get("exc_info") or (None, None))[1]
     if error is None:
         return event
-    mark = mark_of(error) or _link_to_pending(event, error)
+    mark = mark_of(error)
+    flow = current_flow()
+    if mark is not None and flow is not None:
+        _set_pending(flow, mark.kind, error, None)
+    mark = mark or _link_to_pending(event, error)
     if mark is None:
         return event
     kind = str(mark.kind)

@@ -229,6 +229,22 @@ async def test_a_failure_that_a_task_swallows_after_its_request_has_ended_is_one
         assert service.recorded.only_event()["tags"]["db.failure"] == "cannot_open"
 
 
+async def test_child_tasks_that_all_fail_and_end_their_request_are_one_event(tmp_path: Path) -> None:
+    engine, _ = no_folder(tmp_path)
+
+    async def work(engine: AsyncEngine) -> None:
+        first = asyncio.ensure_future(select_one(engine))
+        await asyncio.wait([first])
+        await asyncio.gather(*(select_one(engine) for _ in range(8)), return_exceptions=True)
+        await first
+
+    for path in ("/raise", "/answer-503", "/retry"):
+        with observed(engine, work) as service:
+            answer = await service.get(path)
+            event = service.recorded.only_event()
+            assert answer.headers["x-sentry-event-id"] == event["event_id"]
+
+
 async def test_failures_in_child_tasks_of_a_request_are_one_event(tmp_path: Path) -> None:
     engine, _ = no_folder(tmp_path)
 
@@ -250,7 +266,7 @@ async def test_different_failures_of_one_request_are_one_event_each_however_ofte
     scenes.append(disk_full(tmp_path / "d"))
 
     async def work(engine: AsyncEngine) -> None:
-        for other, fail in scenes * 3:
+        for other, fail in [*scenes, *scenes[:1] * 9]:
             with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError):
                 await fail(other)
 
