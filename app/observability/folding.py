@@ -68,24 +68,36 @@ class ErrorFolding:
         key = hint["fold_key"] = fold_key(event, error)
         verdict = self.budget.judge(key)
         if not verdict.admit:
-            return self._fold(key, error, hint, is_owed=verdict.reason is Reason.BUDGET)
-        with self._lock:
-            self._last_ids[key] = event["event_id"]
-            self._last_ids.move_to_end(key)
-            if len(self._last_ids) > MAX_REMEMBERED:
-                self._last_ids.popitem(last=False)
+            return self._fold(key, event, hint, is_owed=verdict.reason is Reason.BUDGET)
+        self._stand(key, event["event_id"])
         _count_on(event, verdict.occurrences)
         return Decision.SEND
 
-    def _fold(self, key: FoldKey, error: BaseException | None, hint: Hint, *, is_owed: bool) -> Decision:
+    def _stand(self, key: FoldKey, event_id: str) -> None:
+        """Remember which event stands for a kind, so that repeats can be answered with its id."""
+        with self._lock:
+            self._last_ids[key] = event_id
+            self._last_ids.move_to_end(key)
+            if len(self._last_ids) > MAX_REMEMBERED:
+                self._last_ids.popitem(last=False)
+
+    def _fold(self, key: FoldKey, event: Event, hint: Hint, *, is_owed: bool) -> Decision:
         self.counters.count(Fate.BUDGET if is_owed else Fate.FOLDED, "error")
         standing = self._last_ids.get(key)
+        decision = Decision.FOLD
+        if (
+            standing is None and is_owed
+        ):  # the first of its kind, to be sent under its own id when it can be paid
+            decision = Decision.KEEP
+            standing = str(event["event_id"])
+            self._stand(key, standing)
         receipt = hint.get("receipt")
         if isinstance(receipt, Receipt):
             receipt.event_id = standing
+        error = (hint.get("exc_info") or (None, None))[1]
         if error is not None and standing is not None:
             mark_seen(error, standing)
-        return Decision.KEEP if is_owed and standing is None else Decision.FOLD
+        return decision
 
     def sent(self, event: Event, hint: Hint) -> None:
         """Keep the scrubbed event, so that a tally of its kind looks like it."""
@@ -172,6 +184,7 @@ class SharedBudget:
         """Give the lease back; what cannot be left to other replicas is sent."""
         if self._task is not None:
             self._task.cancel()
+        await asyncio.to_thread(self.leases.draw_if_away)
         for tally in await self.leases.close():
             send_tally(tally)
 
@@ -213,10 +226,11 @@ def _count_on(event: Event, occurrences: int) -> None:
 
 
 def send_tally(tally: Tally) -> None:
-    """Send a count that no event has carried yet, as one more event of its kind."""
+    """Send a count that no event has carried yet: the first of its kind that had to wait, or one more of a kind."""
     event: Event = dict(tally.sample or {"level": "error", "message": f"Repeats of {tally.key.exception}"})
-    event["event_id"] = uuid.uuid4().hex
-    event["timestamp"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if tally.reason is not Reason.NEW or "event_id" not in event:
+        event["event_id"] = uuid.uuid4().hex
+        event["timestamp"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     _count_on(event, tally.occurrences)
     _capture(event)
 
