@@ -23,16 +23,14 @@ _PLAIN: Final = re.compile(
     r"|\$\.?[\w.\[\]*]{1,60}|YYYY[\w\-: ]*|\[Filtered.*|\?)$"
 )
 _INSERT: Final = re.compile(r"\bVALUES\s*\(|PASSWORD|IDENTIFIED\s+BY|crypt\s*\(|digest\s*\(", re.IGNORECASE)
-PARAMETERS: Final = re.compile(
-    r"(?:\[parameters: |\bparameters: (?=\$1))(.{1,20000}?)(?=\]\s*(?:\n|\(Background|$)|\Z)", re.DOTALL
-)
-_ONLY_NUMBERS: Final = re.compile(r"^[\s\d.,()\[\]{}]*(?:None|True|False|null|[\s\d.,()\[\]{}])*$")
+_PARAMETERS_START: Final = re.compile(r"\[parameters: |\bparameters: (?=\$1)")
+_PARAMETERS_END: Final = re.compile(r"\]\s*(?:\n|\(Background|$)")
+_ONLY_NUMBERS: Final = re.compile(r"[\s\d.,()\[\]{}]*(?:None|True|False|null|[\s\d.,()\[\]{}])*$")
 KEY: Final = re.compile(
     r"Key \(([^\n]{1,300}?)\)=\((.{0,2000}?)\)(?= already| is not| is still| conflicts|\.|$|\n)", re.DOTALL
 )
-FAILING_ROW: Final = re.compile(
-    r"Failing row contains \((.{1,8000}?)(?=\)\.?(?:\s*\n|$|['\"\\])|\Z)", re.DOTALL
-)
+_ROW_START: Final = re.compile(r"Failing row contains \(")
+_ROW_END: Final = re.compile(r"\)\.?(?:\s*\n|$|['\"\\])")
 MYSQL_DUPLICATE: Final = re.compile(r"Duplicate entry '(.{1,400}?)' for key '?([\w.]{1,80})")
 ARGUMENT: Final = re.compile(
     r"invalid input for query argument \$\d+: (.{1,2000}?)(?= \([^()\n]{0,200}\)?$|$|\n)"
@@ -79,9 +77,9 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
         _add_literals(spans, text)
     if "arameters: " in text:
         spans += [
-            Span(match.start(1), match.end(1), "parameters")
-            for match in PARAMETERS.finditer(text)
-            if not _ONLY_NUMBERS.match(match.group(1)) and not match.group(1).startswith("[Filtered")
+            Span(start, end, "parameters")
+            for start, end in _between(text, _PARAMETERS_START, _PARAMETERS_END)
+            if not _ONLY_NUMBERS.match(text, start, end)
         ]
     if "Key (" in text:
         for match in KEY.finditer(text):
@@ -89,11 +87,7 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
             if any(classify(column) for column in columns) and not match.group(2).startswith("[Filtered"):
                 spans.append(Span(match.start(2), match.end(2), "row"))
     if "Failing row" in text:
-        spans.extend(
-            Span(m.start(1), m.end(1), "row")
-            for m in FAILING_ROW.finditer(text)
-            if not m.group(1).startswith("[Filtered")
-        )
+        spans += [Span(start, end, "row") for start, end in _between(text, _ROW_START, _ROW_END)]
     if "Duplicate entry" in text:
         spans += [
             Span(match.start(1), match.end(1), "row")
@@ -112,6 +106,19 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
                 if looks_echoed(match.group(2), host):
                     spans.append(Span(match.start(2), match.end(2), "echo"))
     return spans
+
+
+def _between(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> list[tuple[int, int]]:
+    """What stands between an opening and the next closing, or the end of a text that was cut off."""
+    found = []
+    opened = opening.search(text)
+    while opened:
+        closed = closing.search(text, opened.end())
+        end = closed.start() if closed else len(text)
+        if opened.end() < end and not text.startswith("[Filtered", opened.end()):
+            found.append((opened.end(), end))
+        opened = opening.search(text, end)
+    return found
 
 
 def looks_echoed(value: str, is_host: bool = False) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 ENTITY: Final = re.compile(r"&(?:quot|amp|lt|gt|apos|commat|colon|equals|#\d{2,5}|#x[0-9A-Fa-f]{2,4});")
-ESCAPE: Final = re.compile(r"\\+(?:u00([0-9A-Fa-f]{2})|x([2-7][0-9A-Fa-f]))")
+ESCAPE: Final = re.compile(r"(?<!\\)\\{1,8}(?:u00([0-9A-Fa-f]{2})|x([2-7][0-9A-Fa-f]))")
 BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{16,8192}={0,2}(?![A-Za-z0-9+/_\-])")
 HEX: Final = re.compile(
     r"(?:(?<=0x)|(?<![0-9A-Za-z]))(?:[0-9a-f]{2}){10,4096}(?![0-9A-Za-z])"

@@ -159,6 +159,7 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD: Final = re.compile(r"[^\W_]+")
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _DIGIT_TAIL: Final = re.compile(r"\d+$")
+_MARKER: Final = re.compile(r"\[Filtered(?::\w+)?\]")
 _WRAPPED: Final = re.compile(r"^[bBuUrR]{0,2}[\"'](.*)[\"']$", re.DOTALL)
 
 
@@ -197,7 +198,7 @@ class KeyClassifier:
         """Say what the name promises about its value."""
         known = self._cache.get(name)
         if known is None:
-            known = self._decide(words_of(name))
+            known = self._decide(words_of(_MARKER.sub("", name)))
             if len(self._cache) < _MAX_CACHED_KEYS and len(name) <= MAX_KEY_CHARS:
                 self._cache[name] = known
         return known

@@ -16,7 +16,7 @@ from .words import words
 
 SEPARATOR: Final = re.compile("[=:\uff1a\uff1d]")
 # Rarer separators, looked for only where their first character stands.
-_RARE: Final = re.compile(r"""->|%(?:25){0,3}3[DdAa]|\\+(?:u00|x)3[daDA]|(?<=&quot;),""")
+_RARE: Final = re.compile(r"""->|%(?:25){0,3}3[DdAa]|(?<!\\)\\{1,8}(?:u00|x)3[daDA]|(?<=&quot;),""")
 # A name and its value as two items of a list: `("password", "x")`.
 _QUOTED_NAME: Final = re.compile(r"""["'`]([^"'`\n,]{0,60}? )?([\w.$\-]{1,64})\\{0,4}["'`]\s?,""")
 # Reads a name backwards: the text is reversed, so are the entities in here.
@@ -27,12 +27,14 @@ _NAME: Final = re.compile(
 )
 _OPEN: Final = re.compile(
     r"""=?>?[ \t]{0,20}(?:</?\w{1,12}>[ \t]{0,3}){0,3}(?:\*\*[ ]?(?=[^*\s]))?
-    (?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:![\w\-]{1,20}[ ])?(?:(\\*)(["'`]{3}|["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
+    (?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:![\w\-]{1,20}[ ])?
+    (?:(\\*)(["'`]{3}|["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
     re.VERBOSE,
 )
+_REVERSED_MARKER: Final = "[Filtered:"[::-1]
 _BARE: Final = re.compile(r"[^\s<>\"`\x00]{1,8192}")
 _CUT: Final = re.compile(
-    r"""[&;,|)\]}](?=\s|$|["'`\])}]|[\w.\-\[\]%]{1,40}["']?\s?[=:])|&(?=[\w%.\-\[\]]+=)|&quot;|\\+["'nrt]|'(?=[,;)\]}\s:&]|$)|%(?:25)*26|\x1b"""
+    r"""[&;,|)\]}](?=\s|$|["'`\])}]|[\w.\-\[\]%]{1,40}["']?\s?[=:])|&(?=[\w%.\-\[\]]+=)|&quot;|\\{1,8}["'nrt]|'(?=[,;)\]}\s:&]|$)|%(?:25)*26|\x1b"""
 )
 _SCHEME: Final = re.compile(
     r"(?:bearer|basic|token|digest|negotiate|apikey|api-key|jwt|hawk|oauth|hmac|signature"
@@ -95,6 +97,8 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
             continue
         named = _NAME.match(reverse, size - at)
         if not named:
+            continue
+        if reverse.startswith(_REVERSED_MARKER, named.end(1)):
             continue
         name = named.group(1)[::-1]
         end = match.end()

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from .marker import marker
 from .words import words
 
 _IBAN_CHARS: Final = {
@@ -183,8 +184,9 @@ def _person_number(raw: str, digits: str, before: str) -> str | None:
 
 def _is_called(before: str) -> bool:
     """True if one of the last words before a number speaks of a phone."""
-    words = [word.strip(_AROUND) for word in before.lower().split()[-4:]]
-    return any(word in _PHONE_WORDS or word.startswith("telefon") for word in words) or before.lower().rstrip(
+    before = before.replace(marker("phone"), "")
+    last = [word.strip(_AROUND) for word in before.lower().split()[-4:]]
+    return any(word in _PHONE_WORDS or word.startswith("telefon") for word in last) or before.lower().rstrip(
         _AROUND
     ).endswith(("phone", "tel", "mobile", "sms", "whatsapp"))
 

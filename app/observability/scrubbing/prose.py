@@ -220,7 +220,7 @@ def _follows(low: str, at: int, before: tuple[str, ...]) -> bool:
 
 def _add_at(spans: list[Span], text: str, low: str, at: int, end: int, role: str, has_digit: bool) -> None:
     """Look at what follows one head noun."""
-    if low[at - 1 : at] in ("/", ".", "-", "_") and at:
+    if at and (low[at - 1] in "/.-_" or low.startswith("[filtered:", at - 10)):
         return
     if role == "s" or (role == "k" and _follows(low, at, _KEY_BEFORE)):
         _add_secret(spans, text, end, low.startswith("p", at))

@@ -45,13 +45,13 @@ class Mode(IntEnum):
 
 
 _AUTH: Final = re.compile(
-    r"(?<![\w\-])(?:bearer|basic|token|apikey|digest)[ \t]{1,4}(?:token[ "
+    r"(?<![\w\-])(?:bearer|basic|token|apikey)[ \t]{1,4}(?:token[ "
     r":]{1,2})?[\"']?([A-Za-z0-9\-._~+/]{8,4096}={0,2})(?![A-Za-z0-9_=])",
     re.IGNORECASE,
 )
 _DIGIT: Final = re.compile(r"\d")
-_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}|&\w{2,6};|&#|\\+u00|\\+x[2-7]")
-_AUTH_WORDS: Final = ("bearer ", "basic ", "token ", "apikey ", "digest ")
+_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}|&\w{2,6};|&#|\\u00|\\x[2-7]")
+_AUTH_WORDS: Final = ("bearer ", "basic ", "token ", "apikey ")
 _LONG: Final = re.compile(r"[A-Za-z0-9+/_\-]{16}")
 
 
@@ -93,12 +93,14 @@ class TextScrubber:
         """
         tail = ""
         if len(text) > MAX_STRING_CHARS:
-            text, tail = text[:MAX_STRING_CHARS].removesuffix(TRUNCATED), TRUNCATED
+            text, tail = text[: MAX_STRING_CHARS - len(TRUNCATED)], TRUNCATED
         if not self._patterns and mode is not Mode.SQL and self._plain.has_only(text):
             return text + tail if tail else text
         for _ in range(_MAX_ROUNDS):
             out = self._once(text, mode, hits, taints)
             if out is text or out == text:
+                if len(out) > MAX_STRING_CHARS - len(tail):
+                    out, tail = out[: MAX_STRING_CHARS - len(TRUNCATED)], TRUNCATED
                 return out + tail if tail else out
             text = out
         return FILTERED

@@ -6,7 +6,7 @@ from typing import Final
 from .spans import Span
 
 # Prefix and tail of public token formats. A token starts where no word character stands before it.
-_SHAPES: Final = (
+SHAPES: Final = (
     r"(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}",
     r"gh[pousr]_[A-Za-z0-9]{16,}",
     r"github_pat_\w{20,}",
@@ -96,7 +96,7 @@ _SHAPES: Final = (
     r"(?:pbkdf2_sha\d+|pbkdf2:sha\d+|scrypt|bcrypt_sha256|argon2)[$:][\w=:,$+/.\-]{20,}",
     r"eyJ[\w\-]{8,}(?:\.[\w\-]{4,}){1,4}\.?[\w\-]*",
 )
-VENDOR: Final = re.compile("(?<![A-Za-z0-9])(?:" + "|".join(_SHAPES) + ")")
+VENDOR: Final = re.compile("(?<![A-Za-z0-9])(?:" + "|".join(SHAPES) + ")")
 WEBHOOK: Final = re.compile(
     r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/\d+/"
     r"|outlook\.office\.com/webhook/|[\w\-]+\.webhook\.office\.com/webhookb2/"
@@ -162,7 +162,7 @@ def _key_start(text: str, end: int) -> int:
     for _ in range(400):
         before = text.rfind(newline, 0, max(0, start - 1))
         line = text[before + len(newline) if before >= 0 else 0 : start].strip()
-        if line and not _BASE64_LINE.search(line):
+        if line and start < end and not _BASE64_LINE.search(line):
             break
         start = max(before, 0)
         if before <= 0:

@@ -24,6 +24,7 @@ MAX_SECONDS: Final = 0.2
 _MAX_TAINT_CHARS: Final = 4096
 _MAX_CACHED: Final = 8192
 _MAX_CACHED_CHARS: Final = 120
+_MAX_ROUNDS: Final = 4
 _CHECK_TIME_EVERY: Final = 64
 
 
@@ -108,9 +109,16 @@ class Walk:
     def run(self, payload: Any, mode: Mode = Mode.TEXT) -> Any:
         """Scrub the payload; a second pass removes values found under telling names from everywhere else."""
         out = self._value(payload, mode, KeyClass.NONE)
-        for found in self._found:
-            self._taint(found)
-        return self._remove_taints(out) if self._taints else out
+        for _ in range(_MAX_ROUNDS):
+            for found in self._found:
+                self._taint(found)
+            clean = self._remove_taints(out) if self._taints else out
+            if clean is out:
+                break
+            # A removed value may have been part of a name: look at what the payload says now.
+            self._memos = [{} for _ in Mode]
+            out = self._value(clean, mode, KeyClass.NONE)
+        return out
 
     def _value(self, value: Any, mode: Mode, kind: KeyClass) -> Any:
         plain = type(value)
@@ -219,7 +227,8 @@ class Walk:
                 safe = self._scan.text.scrub(name, Mode.TEXT, hits, self._found)
             except _LEAF_ERRORS:
                 safe = marker("error")
-        info = KeyInfo(safe, self._classify(name), mode, tuple(hits))
+        kind = self._classify(name) or self._classify(safe)
+        info = KeyInfo(safe, kind, mode, tuple(hits))
         if safe is name and len(name) <= _MAX_CACHED_CHARS and len(self._scan.keys) < _MAX_CACHED:
             self._scan.keys[name] = info
         return info
@@ -260,9 +269,8 @@ class Walk:
                     name += "+"
             if key == "value":
                 mode = outer
-            if kind and (not own or own is KeyClass.WEAK) and not _is_about(key):
-                if kind is KeyClass.SECRET or kind is KeyClass.WEAK or key in _VALUE_KEYS:
-                    own = kind
+            if kind and (not own or own is KeyClass.WEAK) and _inherits(key, kind):
+                own = kind
             if siblings and key in _VALUE_KEYS:
                 own = siblings
             if not own:
@@ -415,9 +423,11 @@ class Walk:
         return value
 
 
-def _is_about(key: Any) -> bool:
-    """True for fields that describe a secret rather than hold it."""
-    return isinstance(key, str) and key.lower() in _ABOUT
+def _inherits(key: Any, kind: KeyClass) -> bool:
+    """True if a field of a container under a telling name holds a piece of the thing, not a fact about it."""
+    if kind is not KeyClass.SECRET and kind is not KeyClass.WEAK:
+        return key in _VALUE_KEYS
+    return not (isinstance(key, str) and key.lower() in _ABOUT)
 
 
 _ABOUT: Final = words(

@@ -24,7 +24,9 @@ def test_the_input_is_never_changed() -> None:
 
 def test_it_says_where_something_was_removed_and_never_what() -> None:
     result = Scrubber().scrub({"request": {"headers": {"authorization": "Bearer abcdef123456"}}})
-    assert [(removal.path, removal.kind) for removal in result.removed] == [("request.headers.authorization", "key")]
+    assert [(removal.path, removal.kind) for removal in result.removed] == [
+        ("request.headers.authorization", "key")
+    ]
 
 
 def test_text_names_the_rule() -> None:
