@@ -1,8 +1,9 @@
 """Tell whoever asks what happened to one event."""
 
+import contextlib
 import threading
 from collections import OrderedDict
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 
 MOST_REMEMBERED = 256
@@ -35,7 +36,7 @@ class Outcomes:
         """
         with self._lock:
             future = self._asked.get(event_id)
-            if future is None:
+            if future is None or future.cancelled():
                 future = Future()
                 known = self._known.get(event_id)
                 if known is not None:
@@ -43,8 +44,7 @@ class Outcomes:
                     return future
                 self._asked[event_id] = future
             forgotten = self._asked.popitem(last=False)[1] if len(self._asked) > MOST_REMEMBERED else None
-        if forgotten is not None:
-            forgotten.set_result(Outcome(None, "too many events were asked about"))
+        _answer(forgotten, Outcome(None, "too many events were asked about"))
         return future
 
     def tell(self, event_id: str | None, outcome: Outcome) -> None:
@@ -57,5 +57,11 @@ class Outcomes:
             if len(self._known) > MOST_REMEMBERED:
                 self._known.popitem(last=False)
             future = self._asked.pop(event_id, None)
-        if future is not None and not future.cancelled():
+        _answer(future, outcome)
+
+
+def _answer(future: "Future[Outcome] | None", outcome: Outcome) -> None:
+    """Answer unless whoever asked has stopped waiting."""
+    if future is not None:
+        with contextlib.suppress(InvalidStateError):
             future.set_result(outcome)

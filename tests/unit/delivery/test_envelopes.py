@@ -150,3 +150,13 @@ def test_neither_questions_nor_answers_pile_up() -> None:
     outcomes.tell("last", Outcome(True, "accepted"))
     assert first.result(0).accepted is None
     assert not outcomes.ask("told 0").done()
+
+
+def test_whoever_stops_waiting_for_an_outcome_disturbs_nobody_and_may_ask_again() -> None:
+    outcomes = Outcomes()
+    outcomes.ask("a").cancel()
+    again = outcomes.ask("a")
+    assert not again.cancelled()
+    again.cancel()
+    outcomes.tell("a", Outcome(True, "accepted"))
+    assert outcomes.ask("a").result(0).accepted is True
