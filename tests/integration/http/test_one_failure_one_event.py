@@ -776,3 +776,15 @@ async def test_work_that_runs_in_a_context_of_its_own_is_still_reported() -> Non
 
     await observed.get("/fail")
     assert titles(observed.event) == ["KeyError"]
+
+
+async def test_in_a_storm_every_answer_names_an_event_that_was_sent() -> None:
+    """Case 45, as far as the answers are concerned."""
+    observed = Observed(folds=True)
+    observed.app.get("/fail")(logged_and_raised)
+    answers = [await observed.get("/fail") for _ in range(60)]
+    sent = {event["event_id"] for event in observed.events}
+    assert len(sent) < 20
+    for answer in answers:
+        assert answer.json()["event_id"] == answer.headers["x-sentry-event-id"]
+        assert answer.json()["event_id"] in sent
