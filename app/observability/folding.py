@@ -58,6 +58,7 @@ class ErrorFolding:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._wake = threading.Event()
 
     def decide(self, event: Event, hint: Hint) -> Decision:
         """Judge an event by its outline; one that is sent carries `occurrences`, how many failures it stands for."""
@@ -91,6 +92,7 @@ class ErrorFolding:
             decision = Decision.KEEP
             standing = str(event["event_id"])
             self._stand(key, standing)
+            self._wake.set()
         receipt = hint.get("receipt")
         if isinstance(receipt, Receipt):
             receipt.event_id = standing
@@ -138,8 +140,11 @@ class ErrorFolding:
                 self._thread.start()
 
     def _run(self) -> None:
-        while not self._stop.wait(TICK_S):
-            self.tick()
+        while not self._stop.is_set():
+            self._wake.wait(TICK_S)
+            self._wake.clear()
+            if not self._stop.is_set():
+                self.tick()
 
     def tick(self) -> None:
         """Send due tallies and alarms, and settle with the store."""
@@ -157,6 +162,7 @@ class ErrorFolding:
         if self._stop.is_set():
             return
         self._stop.set()
+        self._wake.set()
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(TICK_S)
         if self.store is not None:
