@@ -16,11 +16,12 @@ from .words import words
 _MAX_WORDS: Final = 20_000
 _MAX_WORD_CHARS: Final = 30
 _match_letters: Final = re.compile(r"[a-z0-9 _=.,:;()/?&'\"\-\[\]{}\n]*").fullmatch
-# Digits that are more than a lone number, options of a command, a password in a URL, an address, an indented value.
-_find_shape: Final = re.compile(
-    r"\d(?:[ \-./()_:]{1,2}\d|[a-z]|\d{12})|:[0-9a-f]{0,4}:|(?:^|[ '\"\n(\[])-|://[^/ ]*:|[(\[{]at[)\]}]"
-    r"|:[ \-]*\n"
-).search
+# Digits that are more than a lone number, and colons that may be an address.
+_find_shape: Final = re.compile(r"\d(?:[ \-./()_:]{1,2}\d|[a-z]|\d{12})|:[0-9a-f]{0,4}:").search
+_find_password: Final = re.compile(r"://[^/ ]*:").search
+# Options of a command, and an at sign spelt out.
+_SIGNS: Final = (" -", "'-", '"-', "\n-", "(-", "[-", "at]", "at)", "at}")
+_find_open_line: Final = re.compile(r":[ \-]*\n").search
 # A word like "session" matters only before something with letters and digits.
 _find_weak_value: Final = re.compile(
     rf"(?<![a-z])(?:{'|'.join(sorted(WEAK_WORDS))})[a-z_\d]{{0,20}}[\"'\])]{{0,2}}\s?[=: "
@@ -54,7 +55,7 @@ class PlainWords:
 
     def has_only(self, text: str) -> bool:
         """True if the text is plain: no rule would remove anything from it."""
-        if not _match_letters(text) or _find_shape(text):
+        if not _match_letters(text) or _find_shape(text) or _has_sign(text):
             return False
         words = set(text.translate(_SPACES).split())
         if words <= self._known:
@@ -73,3 +74,12 @@ class PlainWords:
             self._known |= new
             self._weak |= weak
         return not weak or not _find_weak_value(text)
+
+
+def _has_sign(text: str) -> bool:
+    for sign in _SIGNS:
+        if sign in text:
+            return True
+    if text[:1] == "-" or ("://" in text and _find_password(text)):
+        return True
+    return "\n" in text and _find_open_line(text) is not None

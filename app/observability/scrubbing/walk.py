@@ -7,6 +7,7 @@ replaced by a marker; whatever else goes wrong is the caller's to catch.
 import re
 import time
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -42,6 +43,7 @@ class KeyInfo(NamedTuple):
     kind: KeyClass
     mode: Mode
     hits: tuple[str, ...]
+    is_plain: bool
 
 
 _FIELD_MODES: Final = {
@@ -228,7 +230,9 @@ class Walk:
             except _LEAF_ERRORS:
                 safe = marker("error")
         kind = self._classify(name) or self._classify(safe)
-        info = KeyInfo(safe, kind, mode, tuple(hits))
+        info = KeyInfo(
+            safe, kind, mode, tuple(hits), not kind and not hits and safe is name and name != "value"
+        )
         if safe is name and len(name) <= _MAX_CACHED_CHARS and len(self._scan.keys) < _MAX_CACHED:
             self._scan.keys[name] = info
         return info
@@ -246,48 +250,49 @@ class Walk:
         out: dict[str, Any] = {}
         siblings = KeyClass.NONE if _VALUE_KEYS.isdisjoint(value) else self._sibling_kind(value)
         columns = [] if _COLUMN_KEYS.isdisjoint(value) else self._columns(value)
-        infos = self._scan.keys
-        memos = self._memos
         path = self._path
         path.append("")
         self._nodes += len(value)
         left = MAX_NODES - self._nodes + len(value)
+        if left < len(value):
+            value = dict(islice(value.items(), max(left, 0)))
+            out[marker("budget")] = marker("budget")
+            self.removed.append(Removal(".".join(map(str, path[:-1])), "budget"))
+        infos = self._scan.keys
+        is_special = bool(kind or siblings or columns)
         for key, item in value.items():
-            left -= 1
-            if left < 0:
-                out[marker("budget")] = marker("budget")
-                self.removed.append(Removal(".".join(map(str, path[:-1])), "budget"))
-                break
-            info = infos.get(key) if type(key) is str else None
-            if info is None:
-                info = self._info(key)
-            name, own, mode, hits = info
+            info = infos.get(key) or self._info(key)
+            if info[4] and not is_special:
+                if type(item) is str:
+                    memo = self._memos[info[2]]
+                    known = memo.get(item)
+                    if known is None and match_plain(item):
+                        known = memo[item] = item
+                    if type(known) is str:
+                        out[key] = known
+                        continue
+                elif item is None or item is True or item is False:
+                    out[key] = item
+                    continue
+                path[-1] = key
+                out[key] = self._value(item, info[2], KeyClass.NONE)
+                continue
+            name, own, mode, hits, _ = info
             path[-1] = name
             if hits:
                 self.removed.extend(Removal(".".join(map(str, path)), hit) for hit in dict.fromkeys(hits))
-                while name in out:
-                    name += "+"
+            while name in out:
+                name += "+"
             if key == "value":
                 mode = outer
             if kind and (not own or own is KeyClass.WEAK) and _inherits(key, kind):
                 own = kind
             if siblings and key in _VALUE_KEYS:
                 own = siblings
-            if not own:
-                if type(item) is str:
-                    memo = memos[mode]
-                    known = memo.get(item)
-                    if known is None and match_plain(item):
-                        known = memo[item] = item
-                    out[name] = known if type(known) is str else self._string(item, mode)
-                    continue
-                if item is None or item is True or item is False:
-                    out[name] = item
-                    continue
-                if columns and isinstance(item, list | tuple):
-                    out[name] = self._row(item, columns, mode)
-                    continue
-            out[name] = self._value(item, mode, own)
+            if columns and not own and isinstance(item, list | tuple):
+                out[name] = self._row(item, columns, mode)
+            else:
+                out[name] = self._value(item, mode, own)
         path.pop()
         return out
 
@@ -306,7 +311,7 @@ class Walk:
         """The kinds of a list of names beside which lists of their values stand."""
         for key in _COLUMN_KEYS.intersection(value):
             item = value[key]
-            if isinstance(item, list | tuple) and item and all(isinstance(name, str) for name in item):
+            if isinstance(item, list | tuple) and item and all(_is_column(name) for name in item):
                 kinds = [self._classify(name) for name in item]
                 if any(kinds):
                     return kinds
@@ -350,8 +355,10 @@ class Walk:
             path[-1] = i
             if type(item) is str and not kind and not flag:
                 known = memo.get(item)
+                if known is None and match_plain(item):
+                    known = memo[item] = item
                 out.append(known if type(known) is str else self._string(item, mode))
-                if item[:3].lstrip("'\"").startswith("-"):
+                if "-" in item[:3] and item.lstrip("'\"")[:1] == "-":
                     flag = self._classify(item)
                 continue
             out.append(self._value(item, mode, kind or flag))
@@ -421,6 +428,10 @@ class Walk:
             self._path.pop()
             return rows
         return value
+
+
+def _is_column(name: Any) -> bool:
+    return isinstance(name, str) and not name.startswith("[Filtered")
 
 
 def _inherits(key: Any, kind: KeyClass) -> bool:
