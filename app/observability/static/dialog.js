@@ -25,7 +25,7 @@
   }
 
   var style = make("link", { rel: "stylesheet", href: ownAddress.replace(/error-page\/$/, "dialog.css") });
-  var hint = sendsPerson ? "optional" : "optional, not passed on by this site";
+  var hint = sendsPerson ? "optional" : "optional, not passed on";
   var name = make("input", { name: "name", type: "text", maxLength: 128, value: text("name", ""), autocomplete: "name" });
   var email = make("input", { name: "email", type: "email", maxLength: 75, value: text("email", ""), autocomplete: "email" });
   var comments = make("textarea", { name: "comments", rows: 5, maxLength: 4096, required: true });
