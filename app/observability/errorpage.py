@@ -5,9 +5,10 @@ from starlette.responses import JSONResponse, Response
 
 from .capture import capture_error
 from .failure import is_client_gone
-from .feedback import feedback_form_page
+from .feedback import FORM_PATH
 from .pages import wants_html
 from .state import current_flow
+from .visitors import visitor_page
 
 MECHANISM = "fastapi"
 
@@ -21,5 +22,6 @@ async def answer_error(request: Request, error: Exception) -> Response:
         event_id = flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM)
     if wants_html(request.scope):
         # the flow's root path, not the request's: in a mounted application that one ends in the mount's path
-        return feedback_form_page(event_id, flow.root_path if flow is not None else "")
+        root_path = flow.root_path if flow is not None else ""
+        return visitor_page("error.html", 500, event_id=event_id, form_path=root_path + FORM_PATH)
     return JSONResponse({"detail": "Internal Server Error", "event_id": event_id}, status_code=500)

@@ -19,10 +19,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from .access import RateLimit, address_of
 from .browsers import cors_headers, first, is_allowed_origin, rate_headers, read_body
-from .pages import render, wants_html
+from .pages import wants_html
 from .pipeline import Pipeline, ScrubbedEvent
 from .settings import Mode, ObservabilitySettings
 from .types import Event
+from .visitors import visitor_page
 
 PREFIX = "/_obs"
 DIALOG_PATH = f"{PREFIX}/api/embed/error-page/"
@@ -36,8 +37,6 @@ MAX_URL_CHARS = 1024
 EVENT_ID = re.compile(r"[0-9a-f]{32}")
 _EMAIL = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+")
 _STATIC = Path(__file__).parent / "static"
-_PAGE_TO_FORM = "same-origin"
-"""Referrer policy of pages with a form: under the stricter `no-referrer` it would be posted with `Origin: null`."""
 
 
 class Handle(Protocol):
@@ -214,7 +213,7 @@ class FeedbackPages:
         headers = {"cache-control": "no-store"} | cors_headers(request.scope, self.settings)
         headers |= rate_headers(wait_s)
         if wants_html(request.scope):
-            page = render("thanks.html", status, text=text, is_taken=status == 200)
+            page = visitor_page("thanks.html", status, text=text, is_taken=status == 200)
             page.headers.update(headers)
             return page
         return JSONResponse({"detail": text}, status_code=status, headers=headers)
@@ -225,10 +224,3 @@ class FeedbackPages:
         headers = cors_headers(request.scope, self.settings)
         headers |= {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
         return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
-
-
-def feedback_form_page(event_id: str | None, root_path: str) -> Response:
-    """The error page: the event's id, and a form that posts to us without JavaScript."""
-    page = render("error.html", 500, event_id=event_id, form_path=root_path + FORM_PATH)
-    page.headers["referrer-policy"] = _PAGE_TO_FORM
-    return page

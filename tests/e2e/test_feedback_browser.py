@@ -203,6 +203,8 @@ def test_the_error_page_posts_its_form_without_javascript(browser_page: Page, tm
         at.open(browser_page, "/boom")
         expect(browser_page.get_by_role("heading", name="Something went wrong")).to_be_visible()
         assert browser_page.locator("script").count() == 0
+        radius = browser_page.locator("main").evaluate("main => getComputedStyle(main).borderRadius")
+        assert radius == "12px", "the policy does not let the page's own style apply"
         browser_page.get_by_label("What were you doing?").fill(MARKUP)
         browser_page.get_by_role("button", name="Send report").click()
         expect(browser_page.get_by_role("heading", name="Thank you")).to_be_visible()

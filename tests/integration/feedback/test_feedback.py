@@ -238,6 +238,24 @@ async def test_the_error_pages_form_posts_to_where_the_service_is_mounted(root_p
         assert (await client.post(root_path + FORM_PATH, data=FORM)).status_code == 200
 
 
+async def test_pages_for_visitors_allow_nothing_but_their_own_style_and_form() -> None:
+    observed = Observed()
+
+    @observed.app.get("/boom")
+    async def boom() -> None:
+        raise LookupError("no such price")
+
+    for page in (
+        await observed.get("/boom", headers=BROWSER),
+        await observed.post(FORM_PATH, data=FORM, headers=BROWSER),
+    ):
+        policy = page.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'sha256-")
+        assert "unsafe" not in policy
+        assert page.headers["cache-control"] == "no-store"
+        assert page.headers["x-content-type-options"] == "nosniff"
+
+
 async def test_feedback_makes_no_transaction_and_is_about_nobody_else() -> None:
     observed = Observed(traces_sample_rate=1.0)
     headers = {"cookie": "session=0123456789abcdef", "user-agent": "Somebody/1.0"}
