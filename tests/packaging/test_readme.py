@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.observability import ObservabilitySettings
+from app.observability.ops.settings import OpsSettings
 from app.observability.requestdata import HEADERS
 from tests.support.observability import client_of, local_sentry
 
@@ -30,7 +31,8 @@ async def test_the_example_answer_of_the_test_page_is_the_real_one(monkeypatch: 
 
 
 def test_every_variable_that_the_readme_names_exists() -> None:
-    known = {f"SENTRY_{name.upper()}" for name in ObservabilitySettings.model_fields}
+    fields = [*ObservabilitySettings.model_fields, *OpsSettings.model_fields]
+    known = {f"SENTRY_{name.upper()}" for name in fields}
     assert set(re.findall(r"`(SENTRY_[A-Z_0-9]+)", README)) <= known
 
 
