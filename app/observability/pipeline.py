@@ -36,6 +36,7 @@ GATED_KINDS = {
     "client_report": "client_report",
 }
 PERSONAL_SESSION_FIELDS = ("did", "ip_address", "user_agent")
+MAX_EMAIL_CHARS = 254
 NEUTRAL_SPAN: Event = {"name": "[Filtered]", "attributes": {}}
 
 
@@ -79,6 +80,7 @@ class Pipeline:
         folding: Folding | None = None,
         attributes: Callable[[], dict[str, str]] = dict,
         allowed_attachments: Iterable[str] = (),
+        send_email: bool = False,
     ) -> None:
         self.scrubber = scrubber
         self.counters = counters
@@ -87,6 +89,7 @@ class Pipeline:
         self.folding = folding
         self.attributes = attributes
         self.allowed_attachments = frozenset(allowed_attachments)
+        self.send_email = send_email
         self.hook_failures = 0
         self._lock = threading.Lock()
 
@@ -106,7 +109,7 @@ class Pipeline:
                 len(event.get("spans") or ()) + 1
             ):
                 return None
-            return ScrubbedEvent(self.scrubber.scrub(event, "transaction").payload)
+            return self._scrub(event, "transaction")[0]
         except Exception as failure:  # noqa: BLE001 - a hook is total
             return self._reduced(event, failure)
 
@@ -134,7 +137,7 @@ class Pipeline:
         if not items:
             return None
         headers = dict(envelope.headers)
-        if "trace" in headers:
+        if "trace" in headers and not isinstance(headers["trace"], ScrubbedEvent):
             headers["trace"] = self.scrubber.scrub(dict(headers["trace"]), "headers").payload
         return Envelope(headers=headers, items=items)
 
@@ -180,14 +183,26 @@ class Pipeline:
             return None
         event = enriched
         kind = str(event.get("type") or "event")
-        result = self.scrubber.scrub(event, kind)
+        scrubbed, removed = self._scrub(event, kind)
         receipt = hint.get("receipt")
         if receipt is not None:
-            receipt.removed = result.removed
-        scrubbed = ScrubbedEvent(result.payload)
+            receipt.removed = removed
         if folding is not None:
             folding.sent(scrubbed, hint)
         return scrubbed if decision is Decision.SEND else None
+
+    def _scrub(self, event: Event, kind: str) -> tuple[ScrubbedEvent, tuple[Any, ...]]:
+        """Scrub; of the user only the id goes on, and the e-mail if settings allow it: never a name or an address."""
+        user = event.get("user")
+        email = None
+        if isinstance(user, dict):
+            event["user"] = {"id": user["id"]} if user.get("id") is not None else {}
+            email = user.get("email") if self.send_email else None
+        result = self.scrubber.scrub(event, kind)
+        scrubbed = ScrubbedEvent(result.payload)
+        if isinstance(email, str):
+            scrubbed["user"] = {**scrubbed["user"], "email": email[:MAX_EMAIL_CHARS]}
+        return scrubbed, result.removed
 
     def _small(self, kind: str, payload: Event, category: str) -> Event | None:
         try:
