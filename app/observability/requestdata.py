@@ -69,9 +69,6 @@ MAX_QUERY_CHARS = 2048
 class RequestEnricher:
     """Names the transaction by its route template and adds request data from the current flow."""
 
-    def __init__(self, *, send_email: bool) -> None:
-        self.send_email = send_email
-
     def __call__(self, event: Event, hint: Hint) -> Event:
         """Add what is missing; what the application set itself stays."""
         flow = current_flow()
@@ -89,9 +86,6 @@ class RequestEnricher:
                 described = {str(name): str(value) for name, value in path_params.items()}
                 event.setdefault("contexts", {}).setdefault("path_params", described)
             self._tag(event, flow)
-        user = event.get("user")
-        if isinstance(user, dict):
-            event["user"] = self._person(user)
         return event
 
     @staticmethod
@@ -105,11 +99,6 @@ class RequestEnricher:
                     tags.setdefault("railway.request_id", value.decode("latin-1")[:64])
         if flow.user is not None:
             event.setdefault("user", {"id": flow.user.id})
-
-    def _person(self, user: dict[str, Any]) -> dict[str, Any]:
-        """Only the id, and the e-mail where settings allow it; never address, name or IP."""
-        kept = ("id", "email") if self.send_email else ("id",)
-        return {key: user[key] for key in kept if user.get(key) is not None}
 
 
 def _describe_client(contexts: dict[str, Any], agent: str) -> None:

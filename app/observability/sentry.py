@@ -232,12 +232,13 @@ def _start(handle: Observability, shared_engine: Any) -> None:
         enrichers=(
             ExceptionEnricher(with_locals=settings.includes_locals),
             name_failed_operation,
-            RequestEnricher(send_email=settings.send_email),
+            RequestEnricher(),
             tag_database_failure,
             tag_upstream_failure,
         ),
         folding=handle.folding,
         attributes=_user_attributes,
+        send_email=settings.send_email,
     )
     handle.transport = _make_transport(handle, pipeline)
     use_for_feedback(handle)
