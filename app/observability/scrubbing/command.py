@@ -45,7 +45,7 @@ HTPASSWD: Final = re.compile(
 )
 AUTH: Final = re.compile(
     r"(?<![\w\-])(?:AUTH|auth|authenticate|AUTHENTICATE|vault login)[ \t]+(?:(?:PLAIN|LOGIN|XOAUTH2"
-    r"|CRAM-MD5|GSSAPI|default)[ \t]+)?([^\s\"'\\()<>,]{4,2000})(?:[ \t]+([^\s\"'\\()<>,]{4,2000}))?"
+    r"|CRAM-MD5|GSSAPI|default)[ \t]+)?([^\s\"'\\()<>,]{4,2000})(?=[ \t]+([^\s\"'\\()<>,]{4,2000})|)"
 )
 CHALLENGE: Final = re.compile(
     r"334[^\n]{0,80}\n[^\n]{0,40}?(?:send:|C:|>{1,3}|->"

@@ -39,7 +39,8 @@ ARGUMENT: Final = re.compile(
 ECHO: Final = re.compile(
     r"(?:invalid (?:(?:integer|boolean|[\w\-]{2,24}) )?value(?: for parameter \"\w{1,40}\")?:?"
     r"|with args beginning with:|invalid literal for int\(\) with base \d+:"
-    r"|could not convert string to float:|could not be cast to integer value as|nonnumeric port:"
+    r"|could not convert string to float:|could not be cast to integer value as|nonnumeric port:|converted to integer:"
+    r"|\bport(?= [\"'])"
     r"|[Ii]nvalid port:?"
     r"|bad value for \w{2,30}:|could not translate host name|failed to resolve host"
     r"|Temporary failure resolving|missing \"=\" after|invalid (?:connection option|URI query parameter"
@@ -55,9 +56,10 @@ ECHO: Final = re.compile(
     r"\s{0,3}b?(\\?[\"'])(.{3,400}?)\1",
 )
 _ECHO_WORDS: Final = (
-    "nvalid", "ould not", "onnumeric", "bad value", "ailed", "ailure", "missing ", "too long",
-    "header value", "time data", "input_value", "nknown", "denied", "nsupported", "parse", "Unexpected",
-    "unrecognized", "adapters", "codec", "does not", "not a valid", "not in list", "encode",
+    "nvalid", "ould not", "not known", "to integer", "port '", 'port "', "onnumeric", "bad value",
+    "ailed", "ailure", "missing ", "too long", "header value", "time data", "input_value", "nknown",
+    "denied", "nsupported", "parse", "Unexpected", "unrecognized", "adapters", "codec", "does not",
+    "not a valid", "not in list", "encode",
 )  # fmt: skip
 SQL_VERBS: Final = (
     "select", "insert ", "update ", "delete ", " as (", "merge ", "create ", "alter ", "call ", "exec",
@@ -123,6 +125,8 @@ def _between(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> l
 
 def looks_echoed(value: str, is_host: bool = False) -> bool:
     """True if an echoed value reads like a password rather than like a word, number, date, host or id."""
+    if "@" in value and any(c.isdigit() for c in value) and " " not in value and "://" not in value:
+        return not value.startswith("[")
     if not looks_secret(value) or " " in value or value.startswith("["):
         return False
     if (

@@ -105,3 +105,15 @@ def looks_opaque(value: str) -> bool:
     if value[0] in "<{[(":
         return False
     return any(c.isdigit() for c in value) or (not value.isalnum() and " " not in value and len(value) >= 8)
+
+
+_CAMEL_WORDS: Final = re.compile(r"^[a-z]*(?:[A-Z]{1,5}[a-z]{2,})*[A-Z]{0,4}$")
+_NO_JOINTS: Final = {ord(char): None for char in "_-."}
+
+
+def is_wordy(value: str) -> bool:
+    """True for words and identifiers in any case; a long mix of cases that spells nothing is none."""
+    letters = value.translate(_NO_JOINTS)
+    if not letters.isalpha():
+        return False
+    return len(value) < 16 or letters != value or bool(_CAMEL_WORDS.match(value))

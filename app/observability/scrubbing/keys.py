@@ -93,7 +93,8 @@ _PERSONAL_PAIRS: Final = words("""
     holder:name cardholder:name customer:name patient:name beneficiary:name recipient:name contact:name
     billing:name shipping:name payer:name payee:name guest:name traveler:name traveller:name
     passenger:name employee:name applicant:name person:name real:name account:holder card:holder
-    account:owner street:name home:address street:address shipping:address billing:address postal:address
+    account:owner street:name zip:code postal:code post:code
+    home:address street:address shipping:address billing:address postal:address
     mailing:address delivery:address residential:address customer:address user:address address:line
     address:line1 address:line2 address:street social:security national:id national:insurance
     identity:number insurance:number tax:id tax:number id:number personal:number passport:number

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from .harmless import is_harmless, is_word, looks_opaque
+from .harmless import is_harmless, is_word, is_wordy, looks_opaque
 from .keys import KeyClass
 from .spans import Classify, Span
 from .words import words
@@ -356,16 +356,6 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
     return Span(start, end)
 
 
-def _is_wordy(value: str) -> bool:
-    """True for words and identifiers in any case; a long mix of cases that spells nothing is none."""
-    letters = value.translate(_NO_JOINTS)
-    if not letters.isalpha():
-        return False
-    return len(value) < 16 or letters != value or bool(_CAMEL_WORDS.match(value))
-
-
-_CAMEL_WORDS: Final = re.compile(r"^[a-z]*(?:[A-Z]{1,5}[a-z]{2,})*[A-Z]{0,4}$")
-_NO_JOINTS: Final = {ord(char): None for char in "_-."}
 _SOURCE_LITERAL: Final = re.compile(
     r"""=?[ \t]{0,8}(?:[\w.\[\], |]{1,40}?[ \t]{0,4}=[ \t]{0,4})?(?:SecretStr\(|str\()?"""
     r"""[bBuUrRfF]{0,2}(["'])((?:Bearer |Basic |Token )?[^"'\n\\{}]{4,400})\1"""
@@ -387,8 +377,8 @@ def _read_source(text: str, at: int, kind: KeyClass) -> Span | None:
         or " " in value.strip()
     ):
         return None
-    if _is_wordy(value) or (
-        re.match(r"^[A-Z][\w\-]*$|^[\w.]+:[\w.]*$|^[^\w]+$", value) and not any(c.isdigit() for c in value)
+    if is_wordy(value) or (
+        re.match(r"^[\w.]+:[\w.]*$|^[^\w]+$", value) and not any(c.isdigit() for c in value)
     ):
         return None
     return Span(literal.start(2), literal.end(2))

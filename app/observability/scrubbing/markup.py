@@ -28,7 +28,7 @@ PART: Final = re.compile(
 BINARY: Final = re.compile(
     r"(?:(?<=\\x[0-9a-f][0-9a-f])|(?<=[\x80-\xbf\ufffd])"
     r"|(?<![\w\\]))([A-Za-z][\w\-]{1,40}?)(?:\\{1,4}x[ab][0-9a-f]|\\{1,4}xd[9a](?:\\{1,4}x[0-9a-f]{2}"
-    r"|[\x21-\x7e])|[\ufffd\xa0-\xbf])(?=((?:[^\\'\"\ufffd\x80-\xbf]|\\[^x\\]){3,400}))"
+    r"|[\x20-\x7e])|[\ufffd\xa0-\xbf])(?=((?:[^\\'\"\ufffd\x80-\xbf]|\\[^x\\]){3,400}))"
 )
 
 

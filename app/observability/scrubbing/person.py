@@ -24,7 +24,7 @@ ADDRESS_GERMANIC: Final = re.compile(
     r",? \d{1,4} ?[a-zA-Z]?\b(?:,? (?:\d{4} ?[A-Z]{2}|\d{4,5})(?: [A-ZÄÖÜ][\wäöüß\-]+){0,3})?"
 )
 ADDRESS_ROMANCE: Final = re.compile(
-    r"(?<![\w])(?:\d{1,4}(?: ?(?:bis|ter))?,? (?:rue|avenue|boulevard|chemin|impasse|allée|quai|cours"
+    r"(?<![\w])(?:\d{1,4}(?: ?(?:bis|ter))?,? (?i:rue|avenue|boulevard|chemin|impasse|allée|quai|cours"
     r"|route)(?: (?:de|du|des|la|le|les|d'|l'))* ?[A-ZÀ-Ü][\wà-ü'\-]+(?:[ \-][A-ZÀ-Ü][\wà-ü'\-]+){0,3}"
     r"|(?:Rue|Calle|Avenida|Avda\.|Plaza|Paseo|Via|Viale|Piazza|Corso|Rua|Travessa|Praça|Largo)(?: (?:de"
     r"|del|della|di|da|do|dos|la|las|los|el|des"

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from .command import CLIENT_NAMES
-from .keys import PAIR_ENDS, WEAK_WORDS, KeyClass, KeyClassifier
+from .keys import PAIR_ENDS, KeyClass, KeyClassifier
 from .prose import HEAD_WORDS
 from .words import words
 
@@ -17,16 +17,17 @@ _MAX_WORDS: Final = 20_000
 _MAX_WORD_CHARS: Final = 30
 _match_letters: Final = re.compile(r"[a-z0-9 _=.,:;()/?&'\"\-\[\]{}\n]*").fullmatch
 # Digits that are more than a lone number, and colons that may be an address.
-_find_shape: Final = re.compile(r"\d(?:[ \-./()_:]{1,2}\d|[a-z]|\d{12})|:[0-9a-f]{0,4}:").search
+_find_shape: Final = re.compile(
+    r"[\d:](?:(?<=\d)(?:[ \-./()_:]{1,2}\d|[a-z]|\d{12})|(?<=:)[0-9a-f]{0,4}:)"
+).search
 _find_password: Final = re.compile(r"://[^/ ]*:").search
 # Options of a command, and an at sign spelt out.
 _SIGNS: Final = (" -", "'-", '"-', "\n-", "(-", "[-", "at]", "at)", "at}")
 _find_open_line: Final = re.compile(r":[ \-]*\n").search
 # A word like "session" matters only before something with letters and digits.
-_find_weak_value: Final = re.compile(
-    rf"(?<![a-z])(?:{'|'.join(sorted(WEAK_WORDS))})[a-z_\d]{{0,20}}[\"'\])]{{0,2}}\s?[=: "
-    rf"]\s?[\"'(]?(?=[a-z_\-.]*[a-z_\-]\d)"
-).search
+_match_weak_value: Final = re.compile(
+    r"[a-z_\d]{0,20}[\"'\])]{0,2}\s?[=: ]\s?[\"'(]?[a-z_\-.]*[a-z_\-]\d"
+).match
 _SPACES: Final = {ord(char): " " for char in "0123456789 _=.,:;()/?&'\"-[]{}\n"}
 _TELLING: Final = words("""
     invalid could nonnumeric bad failed failure missing long header time input value unknown denied
@@ -73,7 +74,7 @@ class PlainWords:
         if len(self._known) < _MAX_WORDS:
             self._known |= new
             self._weak |= weak
-        return not weak or not _find_weak_value(text)
+        return not any(_has_value(text, word) for word in weak)
 
 
 def _has_sign(text: str) -> bool:
@@ -83,3 +84,12 @@ def _has_sign(text: str) -> bool:
     if text[:1] == "-" or ("://" in text and _find_password(text)):
         return True
     return "\n" in text and _find_open_line(text) is not None
+
+
+def _has_value(text: str, word: str) -> bool:
+    at = text.find(word)
+    while at >= 0:
+        if _match_weak_value(text, at + len(word)):
+            return True
+        at = text.find(word, at + len(word))
+    return False

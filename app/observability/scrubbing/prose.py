@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from .harmless import is_masked, is_word
+from .harmless import is_masked, is_word, is_wordy
 from .spans import Span
 from .words import words
 
@@ -105,8 +105,7 @@ def looks_secret(value: str) -> bool:
     symbols = sum(1 for c in inner if c in "!#$%^&*+?~@=")
     if symbols and not any(c in value for c in "(){}[]<>"):
         return True
-    mixed = not value.islower() and not value.isupper()
-    return size >= 20 and value.isalpha() and mixed and sum(1 for c in inner if c.isupper()) >= 4
+    return size >= 16 and value.isalpha() and value.isascii() and not is_wordy(value)
 
 
 _SECRET_HEADS: Final = words("""

@@ -74,6 +74,21 @@ def is_hash(text: str) -> bool:
     return len(run) % 2 == 1 or not bytes.fromhex(run).isascii()
 
 
+# What these rules remove was named as a secret, so it goes wherever else it stands.
+_NAMED_RULES: Final = frozenset({"", "prose", "cli", "url_password", "auth"})
+
+
+def taint_pattern(values: Iterable[str]) -> re.Pattern[str]:
+    """A pattern for values that must go anywhere; short plain ones only where they stand alone."""
+    longest_first = sorted(values, key=len, reverse=True)
+    return re.compile("|".join(_bounded(value) for value in longest_first))
+
+
+def _bounded(value: str) -> str:
+    escaped = re.escape(value)
+    return rf"(?<!\w){escaped}(?!\w)" if value.isalpha() or (value.isalnum() and len(value) < 12) else escaped
+
+
 class TextScrubber:
     """Scrub strings with the built-in rules and the user's own patterns. Thread-safe."""
 
@@ -108,15 +123,17 @@ class TextScrubber:
     def _once(self, text: str, mode: Mode, hits: list[str], taints: dict[str, None] | None) -> str:
         spans = self._spans(text, mode)
         if spans:
-            keyed = {
-                text[start:end] for start, end, rule in spans if not rule and end - start >= MIN_TAINT_CHARS
+            named = {
+                text[start:end]
+                for start, end, rule in spans
+                if rule in _NAMED_RULES and end - start >= MIN_TAINT_CHARS
             }
             out = cut(text, spans, hits)
-            for value in keyed:
+            for value in named:
                 if taints is not None:
                     taints[value] = None
                 if value in out and not value.isalpha():
-                    out = out.replace(value, FILTERED)
+                    out = taint_pattern([value]).sub(FILTERED, out)
             return out
         if mode is Mode.IDENTIFIER or mode is Mode.SOURCE:
             return text

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from .harmless import is_harmless
 from .keys import KeyClass, KeyClassifier
 from .marker import FILTERED, marker
-from .text import MIN_TAINT_CHARS, Mode, TextScrubber, is_hash, match_plain
+from .text import MIN_TAINT_CHARS, Mode, TextScrubber, is_hash, match_plain, taint_pattern
 from .words import words
 
 MAX_DEPTH: Final = 60
@@ -115,10 +115,11 @@ class Walk:
             for found in self._found:
                 self._taint(found)
             clean = self._remove_taints(out) if self._taints else out
-            if clean is out:
+            if clean is out or clean == out:
                 break
             # A removed value may have been part of a name: look at what the payload says now.
             self._memos = [{} for _ in Mode]
+            self._nodes = self._chars = 0
             out = self._value(clean, mode, KeyClass.NONE)
         return out
 
@@ -388,11 +389,7 @@ class Walk:
         present = [taint for taint in wanted if taint in seen]
         if not present:
             return out
-        present.sort(key=len, reverse=True)
-        pattern = re.compile(
-            "|".join(rf"(?<![\w]){re.escape(t)}(?![\w])" if t.isalpha() else re.escape(t) for t in present)
-        )
-        return self._taint_walk(out, pattern)
+        return self._taint_walk(out, taint_pattern(present))
 
     def _taint_walk(self, value: Any, pattern: re.Pattern[str]) -> Any:
         if type(value) is str:

@@ -134,7 +134,7 @@ RULES: Final[dict[str, Examples]] = {
         ("passport control", "lot 529.982.247-26", "sku ABCDEF12G34H567"),
     ),
     "parameters": Examples(
-        (("[SQL: INSERT INTO u VALUES (?, ?)]\n[parameters: ('u0', '" + SECRET + "')]", SECRET),),
+        (("[SQL: ...]\n[parameters: ('u0', '" + SECRET + "')]", SECRET),),
         ("[SQL: SELECT 1]\n[parameters: (8841, 12)]",),
     ),
     "path_token": Examples(
