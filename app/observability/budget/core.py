@@ -117,7 +117,7 @@ class Budget:
             if reason is None:
                 return FOLDED
             if not self._pay(kind, reason, now):
-                return HELD_BACK
+                return FOLDED if reason is Reason.RESTARTED else HELD_BACK
             return Verdict(True, self._report(kind, now), reason)
 
     def remember(self, key: FoldKey, sample: Mapping[str, Any]) -> None:

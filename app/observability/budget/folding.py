@@ -38,6 +38,8 @@ class Reason(StrEnum):
 
     NEW = "new"
     """The first of its kind; paid from the reserve."""
+    RESTARTED = "restarted"
+    """The first of its kind in this process, reported before by another: whoever just deployed wants to see it."""
     EARLY = "early"
     """One of the first few."""
     RETURNED = "returned"
@@ -89,6 +91,8 @@ class Kind:
     known: bool = False
     """Reported before, here or by another process: no longer news."""
     returned: bool = False
+    seen_here: int = 0
+    """Occurrences in this process."""
     digest: str = ""
     latest: Any = field(default=None, repr=False)
     """The caller's last sample, in memory only."""
@@ -103,6 +107,7 @@ class Kind:
             self.returned = True
         self.last_seen = max(self.last_seen, now)
         self.pending += 1
+        self.seen_here += 1
 
     def due(self, now: float, schedule: Schedule) -> Reason | None:
         """Say why the occurrence just seen should be an event of its own; None if it should fold."""
@@ -110,6 +115,8 @@ class Kind:
             return Reason.NEW
         if self.returned:
             return Reason.RETURNED
+        if self.seen_here == 1:
+            return Reason.RESTARTED
         if 0 < self.reported < schedule.first:
             return Reason.EARLY
         if self.pending >= max(schedule.first, self.reported):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.observability.budget import Budget, BudgetFile, FoldKey, Reason
+from app.observability.budget import Budget, BudgetFile, FoldKey, Reason, Verdict
 from tests.unit.budget.clock import DAY_S, FakeClock
 
 KEY = FoldKey("ValueError", "app:f", "/")
@@ -38,10 +38,18 @@ def test_counts_and_kinds_outlive_a_restart(path: Path, clock: FakeClock) -> Non
     assert budget.pending() == 0
     again, _ = start(path, clock)
     assert again.pending() == 10 - sent
-    assert again.judge(KEY).reason is not Reason.NEW
+    assert again.judge(KEY) == Verdict(True, 11 - sent, Reason.RESTARTED)
+
+
+def test_a_tally_after_a_restart_looks_like_the_last_event(path: Path, clock: FakeClock) -> None:
+    budget, store = start(path, clock)
+    sent = sum(budget.judge(KEY).occurrences for _ in range(10))
+    budget.remember(KEY, {"message": "scrubbed"})
+    store.close()
+    again, _ = start(path, clock)
     clock.now += DAY_S
     (tally,) = again.due_tallies()
-    assert (tally.occurrences, tally.sample, tally.is_scrubbed) == (11 - sent, {"message": "scrubbed"}, True)
+    assert (tally.occurrences, tally.sample, tally.is_scrubbed) == (10 - sent, {"message": "scrubbed"}, True)
 
 
 def test_only_scrubbed_samples_reach_the_disk(path: Path, clock: FakeClock) -> None:
