@@ -32,7 +32,7 @@ _OPEN: Final = re.compile(
     re.VERBOSE,
 )
 _REVERSED_MARKER: Final = "[Filtered:"[::-1]
-_BARE: Final = re.compile(r"[^\s<>\"`\x00]{1,8192}")
+_BARE: Final = re.compile(r"[^\s<>\"`\x00]{1,3072}")
 _CUT: Final = re.compile(
     r"""[&;,|)\]}](?=\s|$|["'`\])}]|[\w.\-\[\]%]{1,40}["']?\s?[=:])|&(?=[\w%.\-\[\]]+=)|&quot;|\\{1,8}["'nrt]|'(?=[,;)\]}\s:&]|$)|%(?:25)*26|\x1b"""
 )
@@ -41,7 +41,7 @@ _SCHEME: Final = re.compile(
     r"|aws4-hmac-sha256|key|bot|pop|dpop)\s+",
     re.IGNORECASE,
 )
-_REST_OF_LINE: Final = re.compile(r"[^\r\n\"'`<>\\]{1,8192}")
+_REST_OF_LINE: Final = re.compile(r"[^\r\n\"'`<>\\]{1,3072}")
 _CREDENTIAL_PAIR: Final = re.compile(
     r"""[(\[]\s?[bu]?["'][^"'\n]{1,80}["'],\s?[bu]?["']([^"'\n]{4,200})["']\s?[)\]]"""
 )
@@ -69,12 +69,15 @@ _COUNT_TAIL: Final = re.compile(
 # Keys of caches that hold what opens a door: `reset:<token>`.
 _DOORS: Final = words("reset invite verify magic activation activate confirm refresh login recover")
 _DOOR_VALUE: Final = re.compile(r"[\w\-]{16,200}(?![\w:])")
+# How many characters may be looked at inside containers; beyond that they go unseen.
+_CONTAINER_CHARS: Final = 100_000
 _PENDING_CHARS: Final = 400
 
 
 def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: bool = False) -> list[Span]:
     """Spans of the values whose names are telling, in order and without overlap."""
     spans: list[Span] = []
+    budget = [_CONTAINER_CHARS]
     size = len(text)
     done = 0
     pending = KeyClass.NONE
@@ -87,7 +90,7 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
             kind = classify(item.group(2))
             if kind is KeyClass.NONE or (item.group(1) and kind is not KeyClass.SECRET):
                 continue
-            span = _read_value(text, item.end(), ",", kind, item.group(2), is_source)
+            span = _read_value(text, item.end(), ",", kind, item.group(2), is_source, budget)
             if span and not (item.group(1) and not looks_opaque(text[span.start : span.end])):
                 spans.append(span)
     reverse = text[::-1]
@@ -131,7 +134,7 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
                 pending = KeyClass.NONE
             if kind is KeyClass.NONE:
                 continue
-        span = _read_value(text, end, match.group(), kind, name, is_source)
+        span = _read_value(text, end, match.group(), kind, name, is_source, budget)
         if span:
             spans.append(span)
             done = span.end
@@ -193,7 +196,7 @@ def _pydantic_field(text: str, at: int, classify: Classify) -> KeyClass:
 
 
 def _read_value(
-    text: str, at: int, separator: str, kind: KeyClass, name: str, is_source: bool
+    text: str, at: int, separator: str, kind: KeyClass, name: str, is_source: bool, budget: list[int]
 ) -> Span | None:
     opened = _OPEN.match(text, at)
     start = opened.end() if opened else at
@@ -214,7 +217,7 @@ def _read_value(
         return Span(start, number.end()) if number and kind is KeyClass.SECRET else None
     char = text[start]
     if char in "{[(":
-        return _read_container(text, start, kind)
+        return _read_container(text, start, kind, budget)
     if char in "\r\n|>":
         return _read_block(text, at, kind) if separator == ":" else None
     return _read_bare(text, start, separator, kind, name)
@@ -270,13 +273,16 @@ def _is_sentence(value: str) -> bool:
     )
 
 
-def _read_container(text: str, start: int, kind: KeyClass) -> Span | None:
+def _read_container(text: str, start: int, kind: KeyClass, budget: list[int]) -> Span | None:
     if kind is not KeyClass.SECRET:
         pair = _CREDENTIAL_PAIR.match(text, start) if kind is KeyClass.WEAK else None
         return Span(pair.start(1), pair.end(1)) if pair and looks_opaque(pair.group(1)) else None
     stack = 0
     limit = min(len(text), start + 4096)
+    if budget[0] < 0:
+        return Span(start, limit)
     for i in range(start, limit):
+        budget[0] -= 1
         char = text[i]
         if char in "{[(":
             stack += 1

@@ -29,6 +29,8 @@ from .urls import find_urls
 MAX_STRING_CHARS: Final = 65_536
 MIN_TAINT_CHARS: Final = 6
 _MAX_ROUNDS: Final = 5
+_MAX_ROUNDS_LONG: Final = 3
+_LONG_TEXT: Final = 16_384
 _MAX_DECODED: Final = 40
 
 
@@ -111,7 +113,7 @@ class TextScrubber:
             text, tail = text[: MAX_STRING_CHARS - len(TRUNCATED)], TRUNCATED
         if not self._patterns and mode is not Mode.SQL and self._plain.has_only(text):
             return text + tail if tail else text
-        for _ in range(_MAX_ROUNDS):
+        for _ in range(_MAX_ROUNDS if len(text) < _LONG_TEXT else _MAX_ROUNDS_LONG):
             out = self._once(text, mode, hits, taints)
             if out is text or out == text:
                 if len(out) > MAX_STRING_CHARS - len(tail):
