@@ -5,9 +5,10 @@ Everything that is public is named here; the rest may change without notice.
 
 from .database import SqlalchemyIntegration
 from .feedback import report_feedback
+from .handle import Observability
 from .operations import operation
 from .pipeline import before_send
-from .sentry import FastApiIntegration, Observability, WebSocketIntegration, init_sentry
+from .sentry import FastApiIntegration, WebSocketIntegration, init_sentry
 from .settings import Mode, ObservabilityConfigError, ObservabilitySettings
 from .state import UserContext
 from .user import UserTierMiddleware, identify_user

@@ -3,12 +3,12 @@
 Thread-safe; calling it twice is harmless, the last call wins. In OFF mode the SDK is not touched at all.
 """
 
+import atexit
 import logging
 import os
 import re
 import threading
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 import sentry_sdk
@@ -23,24 +23,19 @@ from sentry_sdk.integrations.logging import (
     ignore_logger_for_sentry_logs,
 )
 from sentry_sdk.integrations.threading import ThreadingIntegration
-from sentry_sdk.transport import Transport
 
 from .authentication import Refusals
-from .budget import Budget, BudgetFile
-from .budget.fund import OutageFund
-from .budget.leases import SharedLeases
 from .capture import ExceptionEnricher, drop_reported
-from .counters import Counters
 from .database import SqlalchemyIntegration, tag_database_failure, watch_engine
 from .feedback import FeedbackPages
 from .feedback import use as use_for_feedback
-from .folding import ErrorFolding, SharedBudget
+from .folding import SharedBudget
+from .handle import Observability, make_folding, make_transport
 from .installation import installation_of
 from .lifespan import LifespanInstrumentation
 from .logged import hold_logged
 from .operations import name_failed_operation
 from .pipeline import Pipeline
-from .recording import RecordingTransport
 from .request import HttpOptions
 from .requestdata import RequestEnricher, platform_tags
 from .routes import TEST_PATH, ObservabilityRoute, Pages
@@ -57,6 +52,7 @@ from .websocket import WebSocketInstrumentation, WebSocketOptions
 
 logger = logging.getLogger(__name__)
 _init_lock = threading.Lock()
+_active: Observability | None = None
 
 IGNORED_LOGGERS = (
     __name__.rpartition(".")[0] + ".*",  # a log of ours inside a hook would enter the hook again
@@ -90,76 +86,6 @@ class WebSocketIntegration(Integration):
         """Patch nothing: the instrumentation is middleware of one application."""
 
 
-class Observability:
-    """What `init_sentry` returns: the mode, what became of everything, and a way to wait for delivery."""
-
-    def __init__(self, settings: ObservabilitySettings) -> None:
-        self.settings = settings
-        self.counters = Counters()
-        self.transport: Transport | None = None
-        self.pipeline: Pipeline | None = None
-        self.folding: ErrorFolding | None = None
-
-    @property
-    def mode(self) -> Mode:
-        """OFF, LOCAL or LIVE."""
-        return self.settings.mode
-
-    def sample_rate(self) -> float:
-        """The rate in force: the set rate, capped by the month's span budget."""
-        rate = self.settings.traces_sample_rate
-        return self.folding.span_rate(rate) if self.folding is not None else rate
-
-    def flush(self, timeout_s: float | None = None) -> None:
-        """Block until everything captured was sent, at most `timeout_s` seconds; never call it on the loop."""
-        if self.mode is not Mode.OFF:
-            sentry_sdk.flush(timeout=self.settings.flush_timeout_s if timeout_s is None else timeout_s)
-
-    def status(self) -> dict[str, Any]:
-        """JSON-able state: mode, names, sample rates, and the fate of everything by category."""
-        settings = self.settings
-        status: dict[str, Any] = {
-            "mode": str(self.mode),
-            "environment": settings.environment,
-            "release": settings.release,
-            "traces_sample_rate": settings.traces_sample_rate,
-            "effective_sample_rate": self.sample_rate(),
-            "summary": SUMMARIES[self.mode],
-            "counters": self.counters.snapshot(),
-            "hook_failures": self.pipeline.hook_failures if self.pipeline else 0,
-        }
-        if self.folding is not None:
-            status["budget"] = self.budget_status()
-        delivery = getattr(self.transport, "status", None)
-        if delivery is not None:
-            status["delivery"] = delivery()
-        return status
-
-    def budget_status(self) -> dict[str, Any]:
-        """What the month costs at today's volume, and the sample rate that keeps it inside the budget."""
-        if self.folding is None:
-            return {}
-        if self.mode is Mode.LOCAL:
-            self.folding.tick()
-        return {
-            **asdict(self.folding.budget.forecast()),
-            "pending_occurrences": self.folding.budget.pending(),
-        }
-
-    def close(self) -> None:
-        """Deliver what is left before the process ends: counts not yet reported, then everything queued."""
-        if self.folding is not None:
-            self.folding.close(with_tallies=not self.settings.has_lasting_disk)
-        self.flush()
-
-
-SUMMARIES = {
-    Mode.OFF: "Off: nothing is instrumented and nothing is sent.",
-    Mode.LOCAL: "Local: the whole pipeline runs, envelopes stay in memory, nothing leaves the process.",
-    Mode.LIVE: "Live: envelopes are sent to Sentry.",
-}
-
-
 def init_sentry(
     app: FastAPI | None = None,
     *,
@@ -184,14 +110,21 @@ def init_sentry(
         ObservabilityConfigError: Settings are wrong; the message lists every fault.
         RuntimeError: The application already serves.
     """
+    global _active
     with _init_lock:
         handle = Observability(settings if settings is not None else ObservabilitySettings())
         if app is not None and handle.mode is not Mode.OFF:
             installation_of(app)  # refuses before anything was started
+        if _active is not None:
+            atexit.unregister(_active.close)
+            _active.retire()
         if handle.mode is not Mode.OFF:
             _start(handle, _shared_engine(app, engine, handle.settings))
             for each in _engines(engine):
                 watch_engine(each)
+        if handle.mode is Mode.LIVE:
+            atexit.register(handle.close)  # for scripts; under a server the lifespan has closed it before
+        _active = handle
         if app is not None:
             _install(app, handle, identify)
         logger.info(
@@ -224,7 +157,7 @@ def _shared_engine(app: FastAPI | None, engine: Any, settings: ObservabilitySett
 
 def _start(handle: Observability, shared_engine: Any) -> None:
     settings = handle.settings
-    handle.folding = _make_folding(handle, shared_engine)
+    handle.folding = make_folding(handle, shared_engine)
     pipeline = handle.pipeline = Pipeline(
         scrubber=Scrubber(extra_keys=settings.scrub_keys, allow_keys=settings.scrub_allow),
         counters=handle.counters,
@@ -240,7 +173,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
         attributes=_user_attributes,
         send_email=settings.send_email,
     )
-    handle.transport = _make_transport(handle, pipeline)
+    handle.transport = make_transport(handle, pipeline)
     use_for_feedback(handle)
     for name in IGNORED_LOGGERS:
         ignore_logger(name)
@@ -289,38 +222,6 @@ def _start(handle: Observability, shared_engine: Any) -> None:
     )
     for tag, value in platform_tags().items():
         Scope.get_global_scope().set_tag(tag, value)
-
-
-def _make_folding(handle: Observability, shared_engine: Any) -> ErrorFolding:
-    settings = handle.settings
-    is_live = handle.mode is Mode.LIVE
-    budget = Budget(
-        monthly_errors=settings.monthly_errors, monthly_spans=settings.monthly_spans, is_shared=is_live
-    )
-    if not is_live:
-        return ErrorFolding(budget, handle.counters)
-    if shared_engine is not None:
-        fund = OutageFund(settings.spool_dir / "fund.json", budget)
-        fund.draw_if_needed()  # so that an error before the first lease need not wait
-        return ErrorFolding(budget, handle.counters, leases=SharedLeases(shared_engine, budget, fund=fund))
-    store = BudgetFile(settings.spool_dir / "budget.json", budget)
-    store.open()
-    return ErrorFolding(budget, handle.counters, store)
-
-
-def _make_transport(handle: Observability, pipeline: Pipeline) -> Transport:
-    settings = handle.settings
-    if handle.mode is Mode.LOCAL:
-        return RecordingTransport(gate=pipeline.gate, counters=handle.counters)
-    from .delivery import DeliveryTransport  # not needed, and no thread, unless LIVE
-
-    return DeliveryTransport(
-        str(settings.dsn),
-        gate=pipeline.gate,
-        counters=handle.counters,
-        spool_dir=settings.spool_dir / "envelopes",
-        flush_timeout_s=settings.flush_timeout_s,
-    )
 
 
 def trace_targets(hosts: Iterable[str]) -> list[str]:

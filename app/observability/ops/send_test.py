@@ -9,9 +9,10 @@ from urllib.parse import quote
 import sentry_sdk
 
 from ..counters import Fate
+from ..handle import Observability
 from ..operations import operation
 from ..routes import issue_url
-from ..sentry import Observability, init_sentry
+from ..sentry import init_sentry
 from ..settings import ObservabilitySettings
 from ..testerror import SentryTestError, raise_test_error
 from ..user import identify_user

@@ -1,0 +1,127 @@
+"""What `init_sentry` returns, and how its parts are made for each mode."""
+
+from dataclasses import asdict
+from typing import Any
+
+import sentry_sdk
+from sentry_sdk.transport import Transport
+
+from .budget import Budget, BudgetFile
+from .budget.fund import OutageFund
+from .budget.leases import SharedLeases
+from .counters import Counters
+from .folding import ErrorFolding
+from .pipeline import Pipeline
+from .recording import RecordingTransport
+from .settings import Mode, ObservabilitySettings
+
+
+class Observability:
+    """What `init_sentry` returns: the mode, what became of everything, and a way to wait for delivery."""
+
+    def __init__(self, settings: ObservabilitySettings) -> None:
+        self.settings = settings
+        self.counters = Counters()
+        self.transport: Transport | None = None
+        self.pipeline: Pipeline | None = None
+        self.folding: ErrorFolding | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """OFF, LOCAL or LIVE."""
+        return self.settings.mode
+
+    def sample_rate(self) -> float:
+        """The rate in force: the set rate, capped by the month's span budget."""
+        rate = self.settings.traces_sample_rate
+        return self.folding.span_rate(rate) if self.folding is not None else rate
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Block until everything captured was sent, at most `timeout_s` seconds; never call it on the loop."""
+        if self.mode is not Mode.OFF:
+            sentry_sdk.flush(timeout=self.settings.flush_timeout_s if timeout_s is None else timeout_s)
+
+    def status(self) -> dict[str, Any]:
+        """JSON-able state: mode, names, sample rates, and the fate of everything by category."""
+        settings = self.settings
+        status: dict[str, Any] = {
+            "mode": str(self.mode),
+            "environment": settings.environment,
+            "release": settings.release,
+            "traces_sample_rate": settings.traces_sample_rate,
+            "effective_sample_rate": self.sample_rate(),
+            "summary": SUMMARIES[self.mode],
+            "counters": self.counters.snapshot(),
+            "hook_failures": self.pipeline.hook_failures if self.pipeline else 0,
+        }
+        if self.folding is not None:
+            status["budget"] = self.budget_status()
+        delivery = getattr(self.transport, "status", None)
+        if delivery is not None:
+            status["delivery"] = delivery()
+        return status
+
+    def budget_status(self) -> dict[str, Any]:
+        """What the month costs at today's volume, and the sample rate that keeps it inside the budget."""
+        if self.folding is None:
+            return {}
+        if self.mode is Mode.LOCAL:
+            self.folding.tick()
+        return {
+            **asdict(self.folding.budget.forecast()),
+            "pending_occurrences": self.folding.budget.pending(),
+        }
+
+    def close(self) -> None:
+        """Deliver what is left before the process ends: counts not yet reported, then everything queued."""
+        if self.folding is not None:
+            self.folding.close(with_tallies=not self.settings.has_lasting_disk)
+        self.flush()
+
+    def retire(self) -> None:
+        """Make room for another handle in the same process; what is queued stays in the spool, which that one reads."""
+        if self.folding is not None:
+            self.folding.close(with_tallies=False)
+        if self.transport is not None:
+            self.transport.kill()
+
+
+SUMMARIES = {
+    Mode.OFF: "Off: nothing is instrumented and nothing is sent.",
+    Mode.LOCAL: "Local: the whole pipeline runs, envelopes stay in memory, nothing leaves the process.",
+    Mode.LIVE: "Live: envelopes are sent to Sentry.",
+}
+
+
+def make_folding(handle: Observability, shared_engine: Any) -> ErrorFolding:
+    """The month's budget: in memory when LOCAL, shared through an async PostgreSQL engine, else kept on disk."""
+    settings = handle.settings
+    is_live = handle.mode is Mode.LIVE
+    budget = Budget(
+        monthly_errors=settings.monthly_errors, monthly_spans=settings.monthly_spans, is_shared=is_live
+    )
+    if not is_live:
+        return ErrorFolding(budget, handle.counters)
+    if shared_engine is not None:
+        fund = OutageFund(settings.spool_dir / "fund.json", budget)
+        fund.draw_if_needed()  # so that an error before the first lease need not wait
+        return ErrorFolding(budget, handle.counters, leases=SharedLeases(shared_engine, budget, fund=fund))
+    store = BudgetFile(settings.spool_dir / "budget.json", budget)
+    store.open()
+    return ErrorFolding(budget, handle.counters, store)
+
+
+def make_transport(handle: Observability, pipeline: Pipeline) -> Transport:
+    """Records in memory when LOCAL, delivers to Sentry when LIVE."""
+    settings = handle.settings
+    if handle.mode is Mode.LOCAL:
+        return RecordingTransport(gate=pipeline.gate, counters=handle.counters)
+    from .delivery import DeliveryTransport  # not needed, and no thread, unless LIVE
+
+    return DeliveryTransport(
+        str(settings.dsn),
+        gate=pipeline.gate,
+        counters=handle.counters,
+        spool_dir=settings.spool_dir / "envelopes",
+        flush_timeout_s=settings.flush_timeout_s,
+    )
