@@ -46,7 +46,7 @@ from .state import current_flow
 from .tracing import Sampler
 from .tunnel import Tunnel
 from .upstream import HttpxIntegration, tag_upstream_failure
-from .user import TIER_TAG, CleanScopes, Identify
+from .user import TIER_TAG, CleanScopes, Identify, accept_tiers
 from .version import PACKAGE
 from .websocket import WebSocketInstrumentation, WebSocketOptions
 
@@ -175,6 +175,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
     )
     handle.transport = make_transport(handle, pipeline)
     use_for_feedback(handle)
+    accept_tiers(settings.user_tiers)
     for name in IGNORED_LOGGERS:
         ignore_logger(name)
         ignore_logger_for_sentry_logs(name)
@@ -196,7 +197,8 @@ def _start(handle: Observability, shared_engine: Any) -> None:
             SqlalchemyIntegration(slow_query_ms=settings.slow_query_ms),
             # spans of external calls; the SDK's own costs more and records whole addresses
             HttpxIntegration(host.lower() for host in settings.trace_targets),
-            LoggingIntegration(),  # breadcrumbs from INFO, events from ERROR
+            # breadcrumbs from INFO, events from ERROR, Sentry logs from the set level if they are wanted
+            LoggingIntegration(sentry_logs_level=getattr(logging, settings.logs_level.upper())),
             ExcepthookIntegration(),  # crashes of scripts
             ThreadingIntegration(propagate_scope=True),  # crashes of threads, with their request's user
             AtexitIntegration(
@@ -206,7 +208,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
         before_send=pipeline.before_send,  # type: ignore[arg-type]  # the SDK's own TypedDicts
         before_send_transaction=pipeline.before_send_transaction,  # type: ignore[arg-type]
         before_send_log=pipeline.before_send_log,  # type: ignore[arg-type]
-        before_send_metric=pipeline.before_send_metric,  # type: ignore[arg-type]
+        before_send_metric=pipeline.before_send_metric if settings.enable_metrics else no_metric,  # type: ignore[arg-type]
         traces_sampler=lambda context: handle.sample_rate(),  # an incoming decision never raises our rate
         trace_propagation_targets=trace_targets(settings.trace_targets),
         include_local_variables=False,  # capture.py reads those of in-app frames
@@ -222,6 +224,10 @@ def _start(handle: Observability, shared_engine: Any) -> None:
     )
     for tag, value in platform_tags().items():
         Scope.get_global_scope().set_tag(tag, value)
+
+
+def no_metric(metric: Any, hint: Any) -> None:
+    """Hook for SENTRY_ENABLE_METRICS=false: the SDK has no switch for metrics (SDK 2.75)."""
 
 
 def trace_targets(hosts: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ import os
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticUseDefault
@@ -49,6 +49,9 @@ EXAMPLES = {
     "capture_422": "false",
     "auth_spike_per_minute": "20",
     "enable_logs": "false",
+    "logs_level": "warning",
+    "enable_metrics": "true",
+    "user_tiers": "free,premium,enterprise",
     "flush_timeout_s": "5",
     "client_ip_header": "x-real-ip",
     "issue_url": "https://example.sentry.io/issues/?query={event_id}",
@@ -143,6 +146,9 @@ class ObservabilitySettings(BaseSettings):
     capture_422: Flag = False
     auth_spike_per_minute: int = Field(default=20, ge=1)
     enable_logs: Flag = False
+    logs_level: Literal["debug", "info", "warning", "error"] = "warning"
+    enable_metrics: Flag = True
+    user_tiers: Words = ()
     flush_timeout_s: float = Field(default=5.0, gt=0, le=60)
     client_ip_header: str | None = None
     issue_url: str | None = None

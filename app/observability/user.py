@@ -7,7 +7,7 @@ e-mail. Fails soft: an `identify` that raises leaves the request anonymous and i
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias
 
 import sentry_sdk
@@ -17,6 +17,7 @@ from .state import UserContext, current_flow
 from .types import AsgiApp, AsgiScope, Receive, Send
 
 TIER_TAG = "user.tier"
+UNKNOWN_TIER = "unknown"
 MAX_TIER_CHARS = 64
 
 Identify: TypeAlias = Callable[[HTTPConnection], UserContext | Awaitable[UserContext | None] | None]
@@ -36,9 +37,19 @@ def identify_user(*, id: str | int, tier: str | None = None, email: str | None =
         bind_user(UserContext(str(id), tier, email))
 
 
+_tiers: frozenset[str] = frozenset()
+
+
+def accept_tiers(tiers: Iterable[str]) -> None:
+    """Say which tiers exist (SENTRY_USER_TIERS); any other is shown as `unknown`. None at all: every tier is."""
+    global _tiers
+    _tiers = frozenset(tiers)
+
+
 def tier_tag(tier: str | None) -> str | None:
     """The tier as Sentry takes a tag's value: one line, at most `MAX_TIER_CHARS`; None if nothing is left."""
-    return " ".join(str(tier).split())[:MAX_TIER_CHARS] or None if tier else None
+    clean = " ".join(str(tier).split())[:MAX_TIER_CHARS] or None if tier else None
+    return clean if not _tiers or clean in _tiers else UNKNOWN_TIER
 
 
 def bind_user(user: UserContext) -> None:
