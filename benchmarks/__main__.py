@@ -14,9 +14,10 @@ from .chart import draw
 from .fleet import Fleet
 from .goals import Verdict, judge
 from .load import measure_load
-from .measure import plan, run
+from .measure import ON_POSTGRES, QUERY, plan, run, run_on_postgres
 from .report import Run, to_json, to_markdown
 from .results import Figure
+from .scale import measure_curves
 from .startup import measure_starts
 from .variants import NONE, RIVALS, Variant, all_variants, installed
 
@@ -49,8 +50,17 @@ def measure_all(options: argparse.Namespace) -> Run:
         works = {work: works[work] for work in works if work in options.work}
     with Fleet(variants) as fleet:
         results = run(fleet, works, rounds=rounds, slice_s=slice_s)
+    skipped = [f"{name} is not installed" for name, module in RIVALS.items() if not installed(module)]
+    if options.full and not options.work:
+        on_postgres = run_on_postgres([v for v in variants if not v.is_sent], rounds=rounds, slice_s=slice_s)
+        if on_postgres is None:
+            skipped.append("PostgreSQL is not installed")
+        else:
+            results.take(on_postgres, {QUERY: ON_POSTGRES})
     found = Run(command, rounds, results, list(judge(results)), load_before=load_before)
-    found.skipped = [f"{name} is not installed" for name, module in RIVALS.items() if not installed(module)]
+    found.skipped = skipped
+    if options.full and not options.work:
+        found.curves = measure_curves()
     if not options.no_load:
         found.starts = measure_starts([OURS, BARE], rounds)
         found.load = measure_load([NONE, OURS, BARE], rounds=rounds, seconds=3.0 if options.full else 1.0)

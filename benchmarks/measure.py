@@ -17,6 +17,8 @@ WARM_UNITS = 3
 BASICS = ("GET", "GET with a query", "POST, 2 KB body", "100 ws messages", "crash", "crash, repeated")
 EXTRAS = ("GET, sync endpoint", "200 concurrent GETs")
 BY_HAND = "100 ws messages, by hand"
+QUERY = "GET with a query"
+ON_POSTGRES = "GET with a query, PostgreSQL"
 COMMON = ("GET", "100 ws messages")
 
 
@@ -58,6 +60,21 @@ def run(fleet: Fleet, works: dict[str, list[Variant]], *, rounds: int, slice_s: 
         seconds = time.perf_counter() - started
         print(f"round {number + 1} of {rounds}: {seconds:.1f} s", file=sys.stderr, flush=True)
     return results
+
+
+def run_on_postgres(variants: list[Variant], *, rounds: int, slice_s: float) -> Results | None:
+    """Measure the query on a PostgreSQL of our own; None where there is no server to start."""
+    from tests.support.postgres import PostgresServer, find_programs
+
+    programs = find_programs()
+    if programs is None:
+        return None
+    server = PostgresServer(programs)
+    try:
+        with Fleet(variants, server.url(scheme="postgresql+asyncpg")) as fleet:
+            return run(fleet, {QUERY: variants}, rounds=rounds, slice_s=slice_s)
+    finally:
+        server.close()
 
 
 def _warm_up(fleet: Fleet, works: dict[str, list[Variant]], slice_s: float) -> dict[tuple[str, str], int]:

@@ -32,6 +32,7 @@ class Run:
     load_before: tuple[float, float, float] = (0.0, 0.0, 0.0)
     seconds: float = 0.0
     skipped: list[str] = field(default_factory=list)
+    curves: list[str] = field(default_factory=list)
 
 
 def versions() -> dict[str, str]:
@@ -91,6 +92,7 @@ def to_markdown(run: Run) -> str:
         *_added(run.results),
         *_starts(run.starts),
         *_load(run.load),
+        *run.curves,
     ]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -41,6 +41,12 @@ class Results:
         self.cpu_us.setdefault(work, {}).setdefault(variant, []).append(answer["cpu_us"])
         self.wall_us.setdefault(work, {}).setdefault(variant, []).append(answer["wall_us"])
 
+    def take(self, other: "Results", renamed: dict[str, str]) -> None:
+        """Take over what another run measured, under other names of work."""
+        for old, new in renamed.items():
+            self.cpu_us[new] = other.cpu_us[old]
+            self.wall_us[new] = other.wall_us[old]
+
     def has(self, work: str, variant: str) -> bool:
         """Say whether it was measured."""
         return variant in self.cpu_us.get(work, {})
