@@ -241,7 +241,7 @@ def _find_card(raw: str, digits: str) -> tuple[int, int] | None:
         return None
     for i in range(min(len(groups), 8)):
         joined = ""
-        for j in range(i, min(len(groups), i + 16)):
+        for j in range(i, min(len(groups), i + 7)):
             joined += raw[groups[j][0] : groups[j][1]]
             if len(joined) > 19:
                 break

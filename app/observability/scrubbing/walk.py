@@ -336,11 +336,10 @@ class Walk:
 
     def _list(self, items: list[Any] | tuple[Any, ...], mode: Mode, kind: KeyClass) -> list[Any]:
         if len(items) == 2 and not kind and isinstance(items[0], str | bytes):
-            pair = self._classify(
-                items[0] if isinstance(items[0], str) else items[0].decode("utf-8", "replace")
-            )
+            name = self._value(items[0], mode, KeyClass.NONE)
+            pair = self._classify(self._key_text(items[0])) or self._classify(name)
             if pair and not self._is_name(items[1]):
-                return [self._value(items[0], mode, KeyClass.NONE), self._value(items[1], mode, pair)]
+                return [name, self._value(items[1], mode, pair)]
         out: list[Any] = []
         flag = KeyClass.NONE
         memo = self._memos[mode]
