@@ -52,3 +52,15 @@ def test_the_start_command_is_the_same_everywhere() -> None:
 )
 def test_no_header_that_the_readme_calls_dropped_is_on_the_allow_list(name: str) -> None:
     assert name not in HEADERS
+
+
+def test_every_signal_names_a_test_that_exists() -> None:
+    table = README[README.index("| signal | in Sentry |") : README.index("## What leaves the process")]
+    rows = [line for line in table.splitlines()[2:] if line.startswith("|")]
+    assert rows
+    for row in rows:
+        named = re.findall(r"`([\w/]+(?:\.py|/))`", row.rsplit(" | ", 1)[-1])
+        assert named, row
+        for path in named:
+            folders = (PROJECT / "tests" / part for part in ("", "integration", "unit"))
+            assert any((folder / path).exists() for folder in folders), path
