@@ -63,6 +63,7 @@ def measure_curves(only: Iterable[str] = ()) -> list[str]:
     for curve in CURVES:
         if wanted and curve.title not in wanted:
             continue
+        print(f"curve: {curve.title}", file=sys.stderr, flush=True)
         lines += [f"**{curve.title.replace('_', ' ')}**: {curve.unit}.", ""]
         rows = []
         for variant in curve.variants:
