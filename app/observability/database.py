@@ -1,14 +1,14 @@
 """SQLAlchemy wiring: spans of queries, and failures of the database also where the application swallows them.
 
 Listens on the `Engine` class, so every engine of the process is seen, asyncpg and aiosqlite alike. A refused
-connection, a DNS failure and an exhausted pool fire no SQLAlchemy event at all; for the engines handed to
-`watch_engine` the pool's `connect` is wrapped on the instance. Never changes what the application sees: SQLAlchemy
-would raise a listener's exception to the application, so the listeners are total.
+connection, a DNS failure and an exhausted pool fire no SQLAlchemy event at all, so `Pool.connect` is wrapped. Never
+changes what the application sees: SQLAlchemy would raise a listener's exception to it, so the listeners are total.
 """
 
 import asyncio
 import functools
 import logging
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ import sentry_sdk
 from sentry_sdk.integrations import Integration
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import Pool
 
 from .budget.leases import is_own_work
 from .capture import capture_error, describe_exception, is_in_app
@@ -30,6 +31,8 @@ _MARK = "__sentry_database__"
 _POOL_FIGURES = ("size", "checkedin", "checkedout", "overflow", "timeout")
 
 logger = logging.getLogger(__name__)
+_engines: "weakref.WeakKeyDictionary[Any, Any]" = weakref.WeakKeyDictionary()
+"""Pool -> engine, of the engines that `init_sentry` was given."""
 Listener = TypeVar("Listener", bound=Callable[..., None])
 
 
@@ -47,6 +50,7 @@ class SqlalchemyIntegration(Integration):
         event.listen(Engine, "before_cursor_execute", _before_query)
         event.listen(Engine, "after_cursor_execute", _after_query)
         event.listen(Engine, "handle_error", _on_error)
+        _watch_pools()
 
 
 def _integration() -> SqlalchemyIntegration | None:
@@ -104,34 +108,39 @@ def _on_error(context: Any) -> None:
 
 
 def watch_engine(engine: Any) -> None:
-    """See failures of this engine (sync or async) that fire no SQLAlchemy event; survives `dispose()`."""
+    """Name this engine (sync or async) in the failures of its pool: system, host and database; survives `dispose()`."""
     sync_engine = getattr(engine, "sync_engine", engine)
-    _watch_pool(sync_engine)
-    if not event.contains(sync_engine, "engine_disposed", _watch_pool):
-        event.listen(sync_engine, "engine_disposed", _watch_pool)
+    _own_pool(sync_engine)
+    if not event.contains(sync_engine, "engine_disposed", _own_pool):
+        event.listen(sync_engine, "engine_disposed", _own_pool)
 
 
-def _watch_pool(engine: Any) -> None:
-    connect = engine.pool.connect
+def _own_pool(engine: Any) -> None:
+    _engines[engine.pool] = engine
+
+
+def _watch_pools() -> None:
+    """Wrap the one method by which every pool hands out connections; does nothing while no client is active."""
+    connect = Pool.connect
     if getattr(connect, "watches_for_sentry", False):
         return
 
     @functools.wraps(connect)
-    def watched() -> Any:
+    def watched(pool: Pool) -> Any:
         try:
-            return connect()
+            return connect(pool)
         except (Exception, asyncio.CancelledError) as error:
-            _on_connect_error(error, engine)
+            _on_connect_error(error, pool)
             raise
 
     watched.watches_for_sentry = True  # type: ignore[attr-defined]  # marks our own wrapper
-    engine.pool.connect = watched
+    Pool.connect = watched  # type: ignore[method-assign,assignment]  # no SQLAlchemy event fires when a connect fails
 
 
 @_total
-def _on_connect_error(error: BaseException, engine: Any) -> None:
+def _on_connect_error(error: BaseException, pool: Any) -> None:
     if _integration() is not None:
-        note_failure(error, engine)
+        note_failure(error, _engines.get(pool), pool)
 
 
 class Mark:
@@ -139,14 +148,14 @@ class Mark:
 
     __slots__ = ("database", "kind", "pool")
 
-    def __init__(self, kind: DatabaseFailure, engine: Any) -> None:
+    def __init__(self, kind: DatabaseFailure, engine: Any, pool: Any = None) -> None:
         self.kind = kind
         self.database: dict[str, Any] = {}
-        self.pool: dict[str, Any] = {}
         if engine is not None:
             facts = facts_of(engine)
             self.database = {key.rpartition(".")[2]: value for key, value in facts.items()}
-            self.pool = _pool_state(engine.pool)
+            pool = engine.pool
+        self.pool: dict[str, Any] = _pool_state(pool) if pool is not None else {}
 
 
 def _pool_state(pool: Any) -> dict[str, Any]:
@@ -174,7 +183,7 @@ def _is_consequence(error: BaseException) -> bool:
     return kind is DatabaseFailure.INTEGRITY or isinstance(error, asyncio.CancelledError)
 
 
-def note_failure(error: BaseException, engine: Any) -> None:
+def note_failure(error: BaseException, engine: Any, pool: Any = None) -> None:
     """Remember a database failure; it is reported when its request ends unless another event stands for it.
 
     Outside a request, and in a task that outlives its request, it is reported at once.
@@ -182,7 +191,7 @@ def note_failure(error: BaseException, engine: Any) -> None:
     kind = classify(error)
     if kind is None:
         return
-    error.__dict__.setdefault(_MARK, Mark(kind, engine))
+    error.__dict__.setdefault(_MARK, Mark(kind, engine, pool))
     traceback = calling_traceback(error.__traceback__)
     flow = current_flow()
     if flow is None or flow.is_settled:  # nobody will ask later

@@ -5,6 +5,7 @@
 afterwards) and the scope that routing writes to. Neither swallows an exception of the application.
 """
 
+import asyncio
 import sys
 from typing import Any
 
@@ -37,11 +38,21 @@ class FailureMiddleware:
             return
         try:
             await self.app(scope, receive, send)
+        except asyncio.CancelledError as error:
+            self._note_stray(error)
+            raise
         except Exception as error:
             flow = current_flow()
             if isinstance(flow, HttpFlow) and await self._answered(scope, receive, send, flow, error):
                 return
             raise
+
+    @staticmethod
+    def _note_stray(error: asyncio.CancelledError) -> None:
+        """Capture a cancellation that nobody asked of this request: it awaited a task that somebody else cancelled."""
+        flow, task = current_flow(), asyncio.current_task()
+        if isinstance(flow, HttpFlow) and task is not None and not task.cancelling():
+            flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM) or flow.failure_id
 
     async def _answered(
         self, scope: AsgiScope, receive: Receive, send: Send, flow: HttpFlow, error: Exception

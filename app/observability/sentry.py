@@ -98,8 +98,8 @@ def init_sentry(
     Args:
         app: The application; without one only the SDK is set up, for scripts and workers.
         settings: Default: read from SENTRY_* variables.
-        engine: The SQLAlchemy engine (sync or async), or several; lets refused connections and an exhausted pool be
-            seen even where the application swallows them.
+        engine: The SQLAlchemy engine (sync or async), or several: database failures then name host and database, and
+            replicas share the month's budget through an async PostgreSQL engine.
         identify: Called once a request or WebSocket connection with Starlette's `HTTPConnection`; returns a
             `UserContext` or None, directly or as an awaitable. `identify_user()` does the same from inside.
 

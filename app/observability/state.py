@@ -130,7 +130,9 @@ def chain_of(error: BaseException) -> list[BaseException]:
             continue
         found.append(link)
         waiting.append(link.__cause__)
-        waiting.append(None if link.__suppress_context__ else link.__context__)
+        waiting.append(
+            link.__context__
+        )  # `from None` hides it from readers, it is the same failure all the same
         if isinstance(link, BaseExceptionGroup):
             waiting.extend(link.exceptions)
     return found

@@ -695,13 +695,44 @@ async def test_an_error_that_is_logged_but_answered_well_is_one_event() -> None:
     assert "x-sentry-event-id" not in response.headers
 
 
-async def test_a_suppressed_cause_that_was_logged_stays_an_event_of_its_own() -> None:
+async def test_a_suppressed_cause_that_was_logged_is_the_same_failure() -> None:
     observed = Observed()
     observed.app.get("/fail")(logged_then_wrapped_from_none)
     response = await observed.get("/fail")
-    assert sorted(titles(event) for event in observed.events) == [["KeyError"], ["ValueError"]]
-    unhandled = next(event for event in observed.events if not is_handled(event))
-    assert response.json()["event_id"] == unhandled["event_id"]
+    assert titles(observed.event) == ["ValueError"]
+    assert not is_handled(observed.event)
+    assert response.json()["event_id"] == observed.event["event_id"]
+    logged = [crumb for crumb in observed.event["breadcrumbs"]["values"] if crumb.get("level") == "error"]
+    assert [crumb["message"] for crumb in logged] == ["order failed"]
+
+
+async def test_a_cancellation_that_nobody_asked_of_the_request_is_an_event() -> None:
+    observed = Observed()
+
+    @observed.app.get("/stray")
+    async def _() -> None:
+        task = asyncio.create_task(asyncio.sleep(60))
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        await observed.get("/stray")
+    assert titles(observed.event) == ["CancelledError"]
+
+
+async def test_a_request_that_is_cancelled_is_no_event() -> None:
+    observed = Observed()
+
+    @observed.app.get("/long")
+    async def _() -> None:
+        await asyncio.sleep(60)
+
+    call = asyncio.create_task(observed.get("/long"))
+    await asyncio.sleep(0.05)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert observed.events == []
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422, 429])

@@ -30,11 +30,11 @@ def test_a_chain_has_causes_contexts_and_members_once_even_if_it_is_circular() -
     assert {id(link) for link in chain_of(first)} == {id(each) for each in (first, group, second, third)}
 
 
-def test_a_suppressed_context_is_no_part_of_the_chain() -> None:
+def test_a_suppressed_context_is_a_part_of_the_same_failure() -> None:
     error, context = KeyError(1), KeyError(2)
     error.__context__, error.__cause__ = context, None
     assert error.__suppress_context__
-    assert chain_of(error) == [error]
+    assert chain_of(error) == [error, context]
 
 
 def test_a_chain_is_bounded() -> None:
