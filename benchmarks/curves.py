@@ -76,15 +76,15 @@ def _crash(app: FastAPI, work: Callable[[], Awaitable[None]]) -> Unit:
     return unit
 
 
-async def open_sockets(app: FastAPI, count: int) -> "tuple[list[asyncio.Task[Any]], asyncio.Event]":
-    """Open `count` WebSocket connections that stay idle; set the event to have them closed."""
+async def open_sockets(app: FastAPI, count: int) -> "list[asyncio.Task[None]]":
+    """Open `count` WebSocket connections that stay idle."""
 
     async def socket(websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.receive_text()
 
     app.websocket("/idle")(socket)
-    close = asyncio.Event()
+    never = asyncio.Event()
     application: Any = app
 
     async def connect() -> None:
@@ -93,7 +93,7 @@ async def open_sockets(app: FastAPI, count: int) -> "tuple[list[asyncio.Task[Any
         async def receive() -> dict[str, Any]:
             if messages:
                 return messages.pop()
-            await close.wait()
+            await never.wait()
             return {"type": "websocket.disconnect", "code": 1001}
 
         async def send(message: Any) -> None:
@@ -108,4 +108,4 @@ async def open_sockets(app: FastAPI, count: int) -> "tuple[list[asyncio.Task[Any
 
     tasks = [asyncio.create_task(connect()) for _ in range(count)]
     await asyncio.sleep(0.2)
-    return tasks, close
+    return tasks
