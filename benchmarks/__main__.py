@@ -7,6 +7,7 @@ less than three minutes on two processors. To compare with OpenTelemetry, logfir
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def measure_all(options: argparse.Namespace) -> Run:
     """Measure everything the options ask for."""
     rounds = options.rounds or (15 if options.full else MIN_ROUNDS)
     slice_s = options.slice or (0.12 if options.full else 0.05)
-    command = "make bench-full" if options.full else "make bench"
+    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     load_before = os.getloadavg() if hasattr(os, "getloadavg") else (0.0, 0.0, 0.0)
     started = time.perf_counter()
     variants = all_variants()
