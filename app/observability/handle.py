@@ -77,6 +77,9 @@ class Observability:
         if self.folding is not None:
             self.folding.close(with_tallies=not self.settings.has_lasting_disk)
         self.flush()
+        park = getattr(self.transport, "park", None)
+        if park is not None:
+            park()
 
     def retire(self) -> None:
         """Make room for another handle in the same process; what is queued stays in the spool, which that one reads."""

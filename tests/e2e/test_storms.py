@@ -79,3 +79,24 @@ def test_a_killed_server_loses_no_error(start_server: StartServer, tmp_path: Pat
         ingest.wait_for(kinds, item_type="event", timeout=30)
         types = {event["exception"]["values"][-1]["type"] for event in ingest.events()}
     assert types == {f"Failure{kind}Error" for kind in range(kinds)}
+
+
+def test_traces_that_a_shutdown_could_not_send_arrive_with_the_next_start(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    requests = 120
+    with IngestServer() as ingest:
+        ingest.answer_with(delay_s=0.2)
+        env = {
+            **live(ingest, tmp_path / "spool"),
+            "SENTRY_FLUSH_TIMEOUT_S": "1",
+            "SENTRY_TRACES_SAMPLE_RATE": "1.0",
+        }
+        server = start_server(APP, env=env)
+        assert asyncio.run(hammer(server.port, ["/well"] * requests)) == {200: requests}
+        server.stop()
+        assert len(ingest.event_ids("transaction")) < requests
+        ingest.answer_with()
+        start_server(APP, env=env)
+        ingest.wait_for(requests, item_type="transaction", timeout=30)
+        assert len(ingest.event_ids("transaction")) >= requests - 1  # one may be cut off in flight

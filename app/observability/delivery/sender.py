@@ -137,6 +137,17 @@ class Sender:
             with self._changed:
                 self._flushes -= 1
 
+    def park(self, keep: Callable[[list[Pending]], None]) -> None:
+        """Hand what waits in memory to `keep`, which moves it to disk, and let it wait on."""
+        with self._changed:
+            waiting = self._outbox.drop(lambda pending: pending.file is None)
+        keep(waiting)
+        with self._changed:
+            for pending in waiting:
+                if pending.file is not None:
+                    self._outbox.add(pending)
+            self._changed.notify_all()
+
     def stop(self) -> list[Pending]:
         """End the thread and the connection now, and return what is left in memory. Later calls do nothing."""
         with self._changed:

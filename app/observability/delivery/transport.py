@@ -149,6 +149,11 @@ class DeliveryTransport(Transport):
         if timeout_s > 0:
             self._sender.flush(timeout_s, callback)
 
+    def park(self) -> None:
+        """Move what still waits in memory to the spool: the process is about to end, and `kill` may never be called."""
+        if self._spool is not None:
+            self._sender.park(self._store.save)
+
     def kill(self) -> None:
         """Stop the thread and close the connection now; what was not sent is left in the spool."""
         self._store.save(self._sender.stop())
