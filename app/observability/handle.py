@@ -75,7 +75,7 @@ class Observability:
     def close(self) -> None:
         """Deliver what is left before the process ends: counts not yet reported, then everything queued."""
         if self.folding is not None:
-            self.folding.close(with_tallies=not self.settings.has_lasting_disk)
+            self.folding.close(with_tallies=True)
         self.flush()
         park = getattr(self.transport, "park", None)
         if park is not None:

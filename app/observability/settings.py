@@ -228,11 +228,6 @@ class ObservabilitySettings(BaseSettings):
         return Mode.OFF
 
     @property
-    def has_lasting_disk(self) -> bool:
-        """Whether the spool outlives a deployment: on Railway only a volume does."""
-        return "RAILWAY_ENVIRONMENT_NAME" not in os.environ or "RAILWAY_VOLUME_MOUNT_PATH" in os.environ
-
-    @property
     def includes_locals(self) -> bool:
         """Whether variables of in-app frames are sent: SENTRY_INCLUDE_LOCALS, else in development only."""
         if self.include_locals is None:

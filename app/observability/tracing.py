@@ -68,6 +68,8 @@ def start_transaction(
         "trace_id": trace.trace_id,
         "sample_rate": str(rate),
         "sampled": "true",
+        # below the rate, as it won the draw; without it the SDK seeds a generator for each transaction
+        "sample_rand": f"{random.random() * rate:.6f}",  # noqa: S311 - no secret
         "environment": str(client.options["environment"]),
         "release": str(client.options["release"]),
     }

@@ -22,7 +22,6 @@ def live(ingest: IngestServer, spool: Path) -> dict[str, str]:
         "SENTRY_ENVIRONMENT": "production",
         "SENTRY_SPOOL_DIR": str(spool),
         "SENTRY_TRACES_SAMPLE_RATE": "0",
-        "RAILWAY_ENVIRONMENT_NAME": "production",  # a disk that ends with the deployment: counts are sent at the end
     }
 
 

@@ -1,7 +1,7 @@
 """Sentry's published request schema and the strict rules for monitors, where this machine has them.
 
-Neither is part of the project (the schema's licence forbids it): SENTRY_SCHEMA_DIR names the folder, else it is looked for
-beside the project, in `shared/schema`. Tests that need them skip where they are absent.
+Neither is part of the project (the schema's licence forbids it): SENTRY_SCHEMA_DIR names the folder, else it is looked
+for beside the project, in `shared/schema`. Tests that need them skip where they are absent.
 """
 
 import json
