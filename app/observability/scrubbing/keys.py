@@ -148,7 +148,7 @@ _INNOCENT_NAMES: Final = words("""
     public:key primary:key foreign:key sort:key cache:key partition:key routing:key object:key
     idempotency:key composite:key natural:key unique:key key:id mail:server mail:host mobile:app
     phone:model session:factory session:maker async:session db:session sql:session authorization:status
-    mobile:device token:bucket pad:token eos:token bos:token unk:token sep:token cls:token mask:token
+    mobile:device ch:ua token:bucket pad:token eos:token bos:token unk:token sep:token cls:token mask:token
     stop:token stop:tokens first:token next:token last:token special:token special:tokens max:tokens
     min:tokens token:ids session:local mobile:os mobile:web email:template web:token_type cookie:jar
 """)
