@@ -30,6 +30,8 @@ IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ \-\u00a0]?[A-Za-
 NUMBER: Final = re.compile(
     r"(?<![\w.])(?:[+(]{0,2}\d(?:[ \-.()/\u00a0\u2009\u202f\u2011\u2013_]{0,2}\d){6,26})(?![\w])"
 )
+# A card right after letters: `card_<digits>`, `PAN<digits>`.
+_GLUED: Final = re.compile(r"(?<=[A-Za-z_])(?:\d{14,16}|\d{4}(?:[ \-]\d{4}){3})(?![\dA-Za-z])")
 _SEPARATORS: Final = re.compile(r"[ \-.()/\u00a0\u2009\u202f\u2011\u2013_]+")
 _SSN: Final = re.compile(r"^(?!000|666)[0-8]\d\d([- ])(?!00)\d\d\1(?!0000)\d{4}$")
 _FRENCH_PHONE: Final = re.compile(r"^0\d([ .])\d\d\1\d\d\1\d\d\1\d\d$")
@@ -216,6 +218,11 @@ def find_numbers(text: str, people: bool = True, addresses: bool = True) -> list
             rule = _person_number(raw, digits, text[max(0, start - 40) : start])
             if rule:
                 spans.append((start, match.end(), rule))
+    spans += [
+        (match.start(), match.end(), "card")
+        for match in _GLUED.finditer(text)
+        if is_card(_SEPARATORS.sub("", match.group()))
+    ]
     if not people:
         return spans
     for match in IBAN.finditer(text):
