@@ -50,6 +50,10 @@ _CODE: Final = re.compile(
     r"(?:[A-Za-z_]{2,40}\.){0,4}[A-Za-z_]{2,40}(?:\(|\[['\"\w])|(?:self|cls|settings|config|request"
     r"|response|user|os)\.[A-Za-z_.]{2,60}(?![\w!@#$])"
 )
+# A parameter of a statement and the type it is cast to.
+_BOUND: Final = re.compile(
+    r"(?:\$\d{1,3}|%s|%\(\w{1,60}\)s|:[A-Za-z_]\w{0,60}|\?)::[A-Za-z_\"][\w.\"]{0,60}(?![\w!@#$%^&*+~:\-])"
+)
 _NEXT_LINE: Final = re.compile(r"[ \t]{0,8}(?:[|>][-+]?)?[ \t]{0,8}(?:\r?\n[ \t]{0,16}){1,3}")
 _BARE_NUMBER: Final = re.compile(r"\d{5,40}(?=[)\]])")
 _LINE_END: Final = re.compile(r"[ \t]{0,8}(?:\r?\n|$)")
@@ -204,7 +208,7 @@ def _read_value(
         return None
     rule = ""
     if is_source:
-        return _read_source(text, at, kind)
+        return _read_source(text, at, kind, name, separator)
     if opened and opened.group(2):
         end = _closing(text, start, opened.group(1) + opened.group(2))
         return _judge_quoted(text, start, end, kind, rule, separator)
@@ -336,7 +340,7 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
         if credential and looks_opaque(credential.group().strip("'\",;")):
             start = scheme.end()
     bare = _BARE.match(text, start)
-    if not bare or _CODE.match(text, start):
+    if not bare or _CODE.match(text, start) or _BOUND.match(text, start):
         return None
     value = bare.group()
     cut = _CUT.search(value, 1) if len(value) > 1 else None
@@ -347,7 +351,7 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
     if kind is KeyClass.PERSONAL or kind is KeyClass.PLACE:
         end = _extend_personal(text, start, end, separator)
         value = text[start:end]
-    if is_harmless(value, kind) or (separator == ":" and is_word(value)):
+    if is_harmless(value, kind) or (separator == ":" and is_word(value)) or value == name:
         return None
     if _is_sentence_part(text, value, end, separator, kind):
         return None
@@ -368,26 +372,48 @@ _SOURCE_LITERAL: Final = re.compile(
 )
 
 
-def _read_source(text: str, at: int, kind: KeyClass) -> Span | None:
+def _read_source(text: str, at: int, kind: KeyClass, name: str, separator: str) -> Span | None:
     """In source only a literal counts, and only one that reads like a credential."""
     literal = _SOURCE_LITERAL.match(text, at)
     if not literal:
+        if separator == "=" and _stands_in_query(text, at, name):
+            return _read_query(text, at, kind)
         pair = _CREDENTIAL_PAIR.match(text, at)
         return Span(pair.start(1), pair.end(1)) if pair and looks_opaque(pair.group(1)) else None
     value = literal.group(2).rpartition(" ")[2] if _SCHEME.match(literal.group(2)) else literal.group(2)
-    if (
-        is_harmless(value, kind)
-        or not looks_opaque(value)
-        or "%" in value
-        or "://" in value
-        or " " in value.strip()
-    ):
+    if is_harmless(value, kind) or "%" in value or "://" in value or " " in value.strip():
         return None
-    if is_wordy(value) or (
-        re.match(r"^[\w.]+:[\w.]*$|^[^\w]+$", value) and not any(c.isdigit() for c in value)
-    ):
+    if not looks_opaque(value) or is_wordy(value):
+        # Names of constants and of settings have joints; a lone word in capitals under a password is its value.
+        is_value = separator != "," and value.isalpha() and value.isupper() and _PASSWORD_NAME.search(name)
+        return Span(literal.start(2), literal.end(2)) if is_value and len(value) >= 6 else None
+    if _COLOUR.match(value) or (_NOT_SPELT.match(value) and not any(c.isdigit() for c in value)):
         return None
     return Span(literal.start(2), literal.end(2))
+
+
+_COLOUR: Final = re.compile(r"#(?:[0-9A-Fa-f]{3}){1,2}$")
+_NOT_SPELT: Final = re.compile(r"[\w.]+:[\w.]*$|[^\w]+$")
+_PASSWORD_NAME: Final = re.compile(r"pass|pwd|secret|key", re.IGNORECASE)
+_QUERY_VALUE: Final = re.compile(r"[^\s&#\"'`<>\\{}$]{4,2000}(?![{$]|%[sd(])")
+
+
+def _stands_in_query(text: str, at: int, name: str) -> bool:
+    """True for a name after ``?`` or ``&``, and for the first of a form inside a literal."""
+    before = text[at - len(name) - 2 : at - len(name) - 1]
+    return before in ("?", "&") or (before in ("'", '"') and _FORM_GOES_ON.match(text, at) is not None)
+
+
+_FORM_GOES_ON: Final = re.compile(r"[^\s&#\"'`<>]{1,2000}&[\w.\-\[\]]{1,60}=")
+
+
+def _read_query(text: str, at: int, kind: KeyClass) -> Span | None:
+    value = _QUERY_VALUE.match(text, at)
+    if not value or value.group()[0] in "%<[(:" or is_harmless(value.group(), kind):
+        return None
+    if not looks_opaque(value.group()) and not (kind is KeyClass.SECRET and len(value.group()) >= 8):
+        return None
+    return Span(value.start(), value.end())
 
 
 def _is_sentence_part(text: str, value: str, end: int, separator: str, kind: KeyClass) -> bool:
