@@ -144,7 +144,7 @@ def describe_exception(
         values.append(value)
         if link.__cause__ is not None:
             waiting.append((link.__cause__, number, "__cause__"))
-        elif link.__context__ is not None and not link.__suppress_context__:
+        elif link.__context__ is not None and _tells_something(link, link.__context__):
             waiting.append((link.__context__, number, "__context__"))
         if isinstance(link, BaseExceptionGroup):
             own["is_exception_group"] = True
@@ -170,7 +170,22 @@ def drop_reported(event: Event, hint: Hint) -> Event | None:
             receipt.event_id = earlier
         return None
     mark_seen(error, event["event_id"])
+    flow = current_flow()
+    if flow is not None:
+        flow.captured_id = str(event["event_id"])
     return event
+
+
+def _tells_something(error: BaseException, context: BaseException) -> bool:
+    """Whether a context belongs to the story: one hidden by `from None` only if it comes from the service itself."""
+    if not error.__suppress_context__:
+        return True
+    traceback = context.__traceback__
+    while traceback is not None:
+        if is_in_app(traceback.tb_frame.f_code.co_filename):
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 class ExceptionEnricher:

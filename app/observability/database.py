@@ -194,6 +194,8 @@ def note_failure(error: BaseException, engine: Any, pool: Any = None) -> None:
     error.__dict__.setdefault(_MARK, Mark(kind, engine, pool))
     traceback = calling_traceback(error.__traceback__)
     flow = current_flow()
+    if flow is not None and flow.is_quiet:
+        return  # a probe that finds the database down is answered; the routes that need it are the news
     if flow is None or flow.is_settled:  # nobody will ask later
         if not _is_consequence(error) and event_that_saw(error) is None:
             _capture(error, traceback, level="error")

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 import sentry_sdk
+from sentry_sdk.client import BaseClient
 from sentry_sdk.transport import Transport
 
 from .budget import Budget, BudgetFile
@@ -25,6 +26,7 @@ class Observability:
         self.transport: Transport | None = None
         self.pipeline: Pipeline | None = None
         self.folding: ErrorFolding | None = None
+        self.client: BaseClient | None = None
 
     @property
     def mode(self) -> Mode:
@@ -85,8 +87,8 @@ class Observability:
         """Make room for another handle in the same process; what is queued stays in the spool, which that one reads."""
         if self.folding is not None:
             self.folding.close(with_tallies=False)
-        if self.transport is not None:
-            self.transport.kill()
+        if self.client is not None:
+            self.client.close(timeout=0)
 
 
 SUMMARIES = {

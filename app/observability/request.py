@@ -71,6 +71,7 @@ class HttpFlow(Flow):
     transaction: Transaction | None = None
     background: Transaction | None = None
     is_client_gone: bool = False
+    is_sampled: bool = False
 
     async def receive(self) -> Message:
         """Pass a message on; the start of the body is kept, undecoded, in case an error event needs it."""
@@ -110,7 +111,8 @@ class HttpFlow(Flow):
         if isinstance(error, Exception):
             self.failure_id = capture_error(error, handled=True, mechanism=MECHANISM)
         if conclude(self, failed=True) is None:
-            self.failure_id = capture_failed_endpoint(self)
+            # what the service captured itself in this request stands for the failure
+            self.failure_id = self.captured_id or capture_failed_endpoint(self)
 
     def _answered(self) -> None:
         """The client has everything: what runs from here on (background tasks) is not the request's duration."""
@@ -265,18 +267,18 @@ class SentryMiddleware:
         name = flow.template()
         if name is None:
             return
+        flow.is_sampled = True
         flow.transaction = flow.current.span = start_transaction(
             flow.isolation, name=name, op="http.server", rate=rate, origin=ORIGIN
         )
 
     def _finish(self, flow: HttpFlow) -> None:
-        is_sampled = flow.transaction is not None or flow.background is not None
         if not flow.ended_s:
             flow.ended_s = time.perf_counter()
         if flow.held is not None or flow.database_failures is not None:
             conclude(flow, failed=flow.failure_id is not None)
         flow.is_settled = True
-        if is_sampled:
+        if flow.is_sampled:
             error = sys.exc_info()[1]
             flow.end_transaction(error)
             flow.end_background(error)
@@ -285,12 +287,12 @@ class SentryMiddleware:
             return
         limit_ms = self.options.slow_request_ms
         if limit_ms and (flow.ended_s - flow.started_s) * 1000 >= limit_ms:
-            report_slow(flow, is_sampled=is_sampled)
+            report_slow(flow)
         self.options.on_outcome(flow, flow.status)
 
 
-def report_slow(flow: HttpFlow, *, is_sampled: bool) -> None:
-    """Count a slow request by route; one that no transaction shows is an event, folded by route.
+def report_slow(flow: HttpFlow) -> None:
+    """Count a slow request by route; one that neither a transaction nor a failure shows is an event, folded by route.
 
     Streams of server-sent events are meant to be long and are left out.
     """
@@ -302,11 +304,11 @@ def report_slow(flow: HttpFlow, *, is_sampled: bool) -> None:
         return
     method = flow.asgi["method"]
     duration_ms = round((flow.ended_s - flow.started_s) * 1000)
-    attributes = {"route": route, "method": method, "sampled": is_sampled}
+    attributes = {"route": route, "method": method, "sampled": flow.is_sampled}
     sentry_sdk.metrics.distribution(
         "http.server.slow_request", duration_ms, unit="millisecond", attributes=attributes
     )
-    if is_sampled:
+    if flow.is_sampled or flow.failure_id is not None or flow.is_client_gone:
         return
     context: dict[str, object] = {
         "duration_ms": duration_ms,

@@ -137,7 +137,7 @@ class Pages:
         else:
             outcome = await _outcome(transport, event_id)
             report = self._report(
-                event_id, outcome.accepted, outcome.reason, removed, spooled=outcome.spooled
+                event_id, outcome.accepted is True, outcome.reason, removed, spooled=outcome.spooled
             )
         await self._respond(scope, report, recorded)(scope, receive, send)
         return True
@@ -198,7 +198,7 @@ async def _outcome(transport: Any, event_id: str | None) -> Any:
         return Outcome(
             accepted=False,
             reason=f"No answer from Sentry within {ANSWER_WAIT_S:.0f} s; it is tried again in the background.",
-            spooled=transport.is_spooled(event_id),
+            spooled=transport.status()["spooled"] > 0,
         )
 
 

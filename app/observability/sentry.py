@@ -222,6 +222,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
         enable_backpressure_handling=False,  # the budget decides, without a thread of its own
         enable_logs=settings.enable_logs,
     )
+    handle.client = sentry_sdk.get_client()
     for tag, value in platform_tags().items():
         Scope.get_global_scope().set_tag(tag, value)
 

@@ -67,6 +67,7 @@ class Flow:
     route: str | None = None
     is_quiet: bool = False
     failure_id: str | None = None
+    captured_id: str | None = None
     raised: BaseException | None = None
     held: list[tuple[Event, Hint]] | None = None
     is_settled: bool = False
@@ -88,6 +89,7 @@ class Flow:
         """Forget what the previous message has seen; the user stays, he belongs to the connection."""
         self.serial = next(_serials)
         self.failure_id = None
+        self.captured_id = None
         self.raised = None
         self.held = None
         self.is_settled = False

@@ -94,6 +94,7 @@ async def test_a_partner_on_the_list_is_sent_our_own_values_only() -> None:
         assert keys == [
             "sentry-environment",
             "sentry-release",
+            "sentry-sample_rand",
             "sentry-sample_rate",
             "sentry-sampled",
             "sentry-trace_id",

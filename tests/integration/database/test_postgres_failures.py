@@ -284,9 +284,7 @@ async def test_a_duplicate_key_that_the_service_expects_is_no_event(postgres: Po
     assert events == []
 
 
-@pytest.mark.parametrize(
-    "path", ["/raise", "/answer-503", "/answer-503-without-cause", "/swallow", "/health", "/retry"]
-)
+@pytest.mark.parametrize("path", ["/raise", "/answer-503", "/answer-503-without-cause", "/swallow", "/retry"])
 async def test_however_a_route_deals_with_the_failure_it_is_one_event(
     postgres: PostgresServer, path: str
 ) -> None:
@@ -294,8 +292,15 @@ async def test_however_a_route_deals_with_the_failure_it_is_one_event(
 
     assert [event["tags"].get("db.failure") for event in events] == ["connection_refused"]
     assert events[0]["fingerprint"] == ["db-failure", "connection_refused"]
-    if answer.status_code >= 500 and path != "/health":
+    if answer.status_code >= 500:
         assert answer.headers["x-sentry-event-id"] == events[0]["event_id"]
+
+
+async def test_a_probe_that_finds_the_database_down_is_no_event(postgres: PostgresServer) -> None:
+    answer, events, _ = await play(refused_port, postgres, "/health")
+
+    assert answer.status_code == 503
+    assert events == []
 
 
 async def test_failures_of_the_whole_database_group_by_kind_and_those_of_a_statement_by_route_too(
@@ -400,7 +405,7 @@ async def test_a_query_that_the_services_own_time_limit_cancels_is_seen_when_the
 
     for path, expected in (
         ("/raise", ["statement_timeout"]),
-        ("/health", ["statement_timeout"]),
+        ("/health", []),
         ("/swallow", []),
     ):
         engine = make_async_engine(postgres.url())

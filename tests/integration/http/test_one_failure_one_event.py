@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+import sentry_sdk
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -699,7 +700,7 @@ async def test_a_suppressed_cause_that_was_logged_is_the_same_failure() -> None:
     observed = Observed()
     observed.app.get("/fail")(logged_then_wrapped_from_none)
     response = await observed.get("/fail")
-    assert titles(observed.event) == ["ValueError"]
+    assert titles(observed.event) == ["ValueError", "KeyError"]
     assert not is_handled(observed.event)
     assert response.json()["event_id"] == observed.event["event_id"]
     logged = [crumb for crumb in observed.event["breadcrumbs"]["values"] if crumb.get("level") == "error"]
@@ -819,3 +820,46 @@ async def test_in_a_storm_every_answer_names_an_event_that_was_sent() -> None:
     for answer in answers:
         assert answer.json()["event_id"] == answer.headers["x-sentry-event-id"]
         assert answer.json()["event_id"] in sent
+
+
+async def test_what_the_service_captured_itself_stands_for_its_failed_answer() -> None:
+    observed = Observed()
+
+    @observed.app.get("/captured")
+    async def _() -> JSONResponse:
+        try:
+            fail()
+        except KeyError as error:
+            sentry_sdk.capture_exception(error)
+        return JSONResponse({}, 500)
+
+    response = await observed.get("/captured")
+    assert titles(observed.event) == ["KeyError"]
+    assert response.headers["x-sentry-event-id"] == observed.event["event_id"]
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+async def test_a_slow_request_that_fails_is_one_event(rate: float) -> None:
+    observed = Observed(traces_sample_rate=rate, slow_request_ms=1)
+
+    @observed.app.get("/slow")
+    async def _() -> None:
+        await asyncio.sleep(0.005)
+        fail()
+
+    await observed.get("/slow")
+    assert titles(observed.event) == ["KeyError"]
+
+
+async def test_a_cause_that_is_hidden_by_from_none_is_shown() -> None:
+    observed = Observed()
+
+    @observed.app.get("/hidden")
+    async def _() -> None:
+        try:
+            fail()
+        except KeyError:
+            raise HTTPException(502) from None
+
+    await observed.get("/hidden")
+    assert [value["type"] for value in observed.event["exception"]["values"]] == ["KeyError", "HTTPException"]
