@@ -61,8 +61,12 @@ _LONG: Final = re.compile(r"[A-Za-z0-9+/_\-]{16}")
 # so this one match is what a leaf costs.
 match_plain: Final = re.compile(
     r"[a-z ._/'*]*+(?:-[a-z ._/'*]++)*+|[A-Z]?[a-z]*|-?\d{1,12}|'?(?=\d{0,12}[a-f])[0-9a-f]{8,19}'?"
-    r"|<[\w.]+ object at 0x[0-9a-f]+>"
+    r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}(?=\d{0,11}[a-f])[0-9a-f]{12}|<[\w.]+ object at 0x[0-9a-f]+>"
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.]*(?:Z|[+-]\d\d:\d\d)?|[a-z_]{1,40}_\d{1,6}"
+).fullmatch
+# What fields for ids and times mostly hold.
+match_stamp: Final = re.compile(
+    r"[0-9a-f]{16,40}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 ).fullmatch
 _match_hash: Final = re.compile(r"'?([0-9a-f]{20,64})'?").fullmatch
 

@@ -4,9 +4,10 @@ Bounded in depth, nodes, characters and time: what is not looked at is not sent.
 replaced by a marker; whatever else goes wrong is the caller's to catch.
 """
 
+import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from urllib.parse import quote
 from .harmless import is_harmless
 from .keys import KeyClass, KeyClassifier
 from .marker import FILTERED, marker
-from .text import MIN_TAINT_CHARS, Mode, TextScrubber, is_hash, match_plain, taint_pattern
+from .text import MIN_TAINT_CHARS, Mode, TextScrubber, is_hash, match_plain, match_stamp, taint_pattern
 from .words import words
 
 MAX_DEPTH: Final = 60
@@ -25,6 +26,8 @@ MAX_SECONDS: Final = 0.2
 _MAX_TAINT_CHARS: Final = 4096
 _MAX_CACHED: Final = 8192
 _MAX_CACHED_CHARS: Final = 120
+_MAX_PLANS: Final = 2048
+_MAX_PLANNED_KEYS: Final = 40
 _MAX_ROUNDS: Final = 4
 _CHECK_TIME_EVERY: Final = 64
 
@@ -64,6 +67,7 @@ _FIELD_MODES: Final = {
     **dict.fromkeys(("url", "query_string", "http.query", "url.full", "http.url", "url.query"), Mode.URL),
     **dict.fromkeys(("db.statement", "db.query.text"), Mode.SQL),
 }
+_STAMPS: Final = words("event_id trace_id span_id parent_span_id timestamp start_timestamp")
 _NAME_KEYS: Final = (
     "name", "key", "field", "header", "param", "parameter", "k", "column", "attribute", "variable",
     "label", "property", "loc", "type", "id",
@@ -78,7 +82,23 @@ _COLUMN_KEYS: Final = words(
 _QUOTES: Final = re.compile(r"^[bBuUrR]{0,2}([\"'])(.*)\1$", re.DOTALL)
 _MAX_PLAIN_NUMBER: Final = 10**12
 _LEAF_ERRORS: Final = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, AttributeError)
+# Members of an enumeration are slow to look up where every leaf passes.
+_NONE: Final = KeyClass.NONE
+_IDENTIFIER: Final = Mode.IDENTIFIER
+_ROWS: Final = (list, tuple)
 _Memo = dict[str, str | tuple[str, tuple[str, ...]]]
+
+
+class Plan(NamedTuple):
+    """What the keys of a dict ask for when all of them are harmless: worked out once for each set of keys."""
+
+    fields: tuple[tuple[str, Mode, dict[str, str], bool], ...]
+    size: int
+    names: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+_NO_PLAN: Final = Plan((), 0, (), ())
 
 
 class Scan:
@@ -89,6 +109,15 @@ class Scan:
         self.text = text
         self.keys: dict[str, KeyInfo] = {}
         self.clean: list[dict[str, str]] = [{} for _ in Mode]
+        self.plans: dict[tuple[Any, ...], Plan] = {}
+
+    def keep(self, text: str, mode: Mode) -> None:
+        """Remember a short string that held nothing; an option is none, since it speaks of what follows it."""
+        if len(text) <= _MAX_CACHED_CHARS and "-" not in text[:3]:
+            clean = self.clean[mode]
+            if len(clean) >= _MAX_CACHED:
+                clean.clear()
+            clean[text] = text
 
 
 class Walk:
@@ -146,11 +175,12 @@ class Walk:
         return f"<{plain.__module__}.{plain.__qualname__}>"
 
     def _string(self, text: str, mode: Mode) -> str:
-        memo = self._memos[mode]
-        known = memo.get(text)
+        if text in self._scan.clean[mode] or (mode is _IDENTIFIER and match_stamp(text)):
+            return text
+        known = self._memos[mode].get(text)
         if known is None:
-            if match_plain(text) or text in self._scan.clean[mode]:
-                memo[text] = text
+            if match_plain(text):
+                self._scan.keep(text, mode)
                 return text
             known = self._look(text, mode)
         if type(known) is str:
@@ -160,7 +190,6 @@ class Walk:
         return known[0]
 
     def _look(self, text: str, mode: Mode) -> str | tuple[str, tuple[str, ...]]:
-        clean = self._scan.clean[mode]
         memo = self._memos[mode]
         if is_hash(text):
             memo[text] = text
@@ -182,10 +211,8 @@ class Walk:
             known = out, tuple(hits)
         else:
             known = out
-            if out == text and len(text) <= _MAX_CACHED_CHARS:
-                if len(clean) >= _MAX_CACHED:
-                    clean.clear()
-                clean[text] = text
+            if out == text:
+                self._scan.keep(text, mode)
         memo[text] = known
         return known
 
@@ -247,9 +274,66 @@ class Walk:
             str(key) if key is None or isinstance(key, int | float | bool) else f"<{type(key).__qualname__}>"
         )
 
+    def _plan(self, keys: tuple[Any, ...]) -> Plan:
+        """Work out what these keys ask for; a plan without fields if one of them is telling or not plain."""
+        infos = [self._scan.keys.get(key) or self._info(key) for key in keys if type(key) is str]
+        plan = _NO_PLAN
+        if len(infos) == len(keys) and all(info.is_plain for info in infos):
+            clean = self._scan.clean
+            fields = tuple((info.name, info.mode, clean[info.mode], info.name in _STAMPS) for info in infos)
+            has_values = not _VALUE_KEYS.isdisjoint(keys)
+            names = tuple(key for key in _NAME_KEYS if has_values and key in keys)
+            plan = Plan(fields, len(keys), names, tuple(_COLUMN_KEYS.intersection(keys)))
+        if len(keys) <= _MAX_PLANNED_KEYS and all(map(self._scan.keys.__contains__, keys)):
+            if len(self._scan.plans) >= _MAX_PLANS:
+                self._scan.plans.clear()
+            self._scan.plans[keys] = plan
+        return plan
+
+    def _plain_dict(self, value: dict[Any, Any]) -> dict[str, Any] | None:
+        """Scrub a dict without telling keys; None if it needs a closer look."""
+        keys = tuple(value)
+        plan = self._scan.plans.get(keys) or self._plan(keys)
+        if not plan.fields:
+            return None
+        fields, size, names, columns = plan
+        if (names and self._sibling_kind(value, names)) or self._nodes + size > MAX_NODES:
+            return None
+        for column in columns:
+            if isinstance(value[column], _ROWS):
+                return None
+        self._nodes += size
+        out: dict[str, Any] = value.copy()
+        path = self._path
+        path.append("")
+        for (key, mode, clean, is_stamp), item in zip(fields, value.values(), strict=True):
+            kind = type(item)
+            if kind is str:
+                if item in clean or (is_stamp and match_stamp(item)):
+                    continue
+                path[-1] = key
+                out[key] = self._string(item, mode)
+            elif kind is dict and len(path) <= MAX_DEPTH:
+                path[-1] = key
+                out[key] = self._plain_dict(item) or self._telling_dict(item, mode, _NONE)
+            elif item is None or kind is bool or (kind is int and item <= _MAX_PLAIN_NUMBER):
+                continue
+            else:
+                path[-1] = key
+                out[key] = self._value(item, mode, _NONE)
+        path.pop()
+        return out
+
     def _dict(self, value: Mapping[Any, Any], outer: Mode, kind: KeyClass) -> dict[str, Any]:
+        if not kind and value and type(value) is dict:
+            plain = self._plain_dict(value)
+            if plain is not None:
+                return plain
+        return self._telling_dict(value, outer, kind)
+
+    def _telling_dict(self, value: Mapping[Any, Any], outer: Mode, kind: KeyClass) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        siblings = KeyClass.NONE if _VALUE_KEYS.isdisjoint(value) else self._sibling_kind(value)
+        siblings = KeyClass.NONE if _VALUE_KEYS.isdisjoint(value) else self._sibling_kind(value, _NAME_KEYS)
         columns = [] if _COLUMN_KEYS.isdisjoint(value) else self._columns(value)
         path = self._path
         path.append("")
@@ -264,15 +348,7 @@ class Walk:
         for key, item in value.items():
             info = infos.get(key) or self._info(key)
             if info[4] and not is_special:
-                if type(item) is str:
-                    memo = self._memos[info[2]]
-                    known = memo.get(item)
-                    if known is None and match_plain(item):
-                        known = memo[item] = item
-                    if type(known) is str:
-                        out[key] = known
-                        continue
-                elif item is None or item is True or item is False:
+                if item is None or item is True or item is False:
                     out[key] = item
                     continue
                 path[-1] = key
@@ -297,8 +373,8 @@ class Walk:
         path.pop()
         return out
 
-    def _sibling_kind(self, value: Mapping[Any, Any]) -> KeyClass:
-        for key in _NAME_KEYS:
+    def _sibling_kind(self, value: Mapping[Any, Any], names: tuple[str, ...]) -> KeyClass:
+        for key in names:
             named = value.get(key)
             if isinstance(named, list | tuple) and named:
                 named = named[-1]
@@ -335,14 +411,18 @@ class Walk:
         return [self._value(item, mode, columns[i]) for i, item in enumerate(items)]
 
     def _list(self, items: list[Any] | tuple[Any, ...], mode: Mode, kind: KeyClass) -> list[Any]:
-        if len(items) == 2 and not kind and isinstance(items[0], str | bytes):
+        clean = self._scan.clean[mode]
+        if not kind and len(items) > 2 and type(items[0]) is str and self._nodes + len(items) <= MAX_NODES:
+            if _has_all(clean, items):
+                self._nodes += len(items)
+                return list(items)
+        elif len(items) == 2 and not kind and isinstance(items[0], str | bytes):
             name = self._value(items[0], mode, KeyClass.NONE)
             pair = self._classify(self._key_text(items[0])) or self._classify(name)
             if pair and not self._is_name(items[1]):
                 return [name, self._value(items[1], mode, pair)]
         out: list[Any] = []
-        flag = KeyClass.NONE
-        memo = self._memos[mode]
+        flag = _NONE
         path = self._path
         path.append(0)
         self._nodes += len(items)
@@ -352,17 +432,18 @@ class Walk:
                 out.append(marker("budget"))
                 self.removed.append(Removal(".".join(map(str, path[:-1])), "budget"))
                 break
-            path[-1] = i
             if type(item) is str and not kind and not flag:
-                known = memo.get(item)
-                if known is None and match_plain(item):
-                    known = memo[item] = item
-                out.append(known if type(known) is str else self._string(item, mode))
+                if item in clean:
+                    out.append(item)
+                    continue
+                path[-1] = i
+                out.append(self._string(item, mode))
                 if "-" in item[:3] and item.lstrip("'\"")[:1] == "-":
                     flag = self._classify(item)
                 continue
+            path[-1] = i
             out.append(self._value(item, mode, kind or flag))
-            flag = KeyClass.NONE
+            flag = _NONE
         path.pop()
         return out
 
@@ -382,10 +463,8 @@ class Walk:
             wanted.update((taint, quote(taint), quote(taint, safe="")))
             if "\\" not in taint and not taint.isascii():
                 wanted.add(ascii(taint)[1:-1])
-        seen = "\0".join(
-            known if type(known) is str else known[0] for memo in self._memos for known in memo.values()
-        )
-        present = [taint for taint in wanted if taint in seen]
+        seen = json.dumps(out, ensure_ascii=False)
+        present = [taint for taint in wanted if json.dumps(taint, ensure_ascii=False)[1:-1] in seen]
         if not present:
             return out
         return self._taint_walk(out, taint_pattern(present))
@@ -424,6 +503,13 @@ class Walk:
             self._path.pop()
             return rows
         return value
+
+
+def _has_all(clean: dict[str, str], items: Iterable[Any]) -> bool:
+    try:
+        return all(map(clean.__contains__, items))
+    except TypeError:
+        return False
 
 
 def _is_column(name: Any) -> bool:

@@ -133,3 +133,21 @@ def test_a_minimal_event_keeps_what_says_where_it_broke_and_nothing_else() -> No
     ]
     assert out["contexts"] == {"trace": {"trace_id": "b" * 32}}
     assert out["tags"] == {"scrub.failed": "true"}
+
+
+def test_what_one_payload_taught_hides_nothing_in_the_next() -> None:
+    scrubber = Scrubber()
+    harmless = {"name": "colour", "value": OPAQUE, "list": ["--colour", OPAQUE, "end"]}
+    telling = {"name": "password", "value": OPAQUE, "list": ["--password", OPAQUE, "end"]}
+    for _ in range(3):
+        assert scrubber.scrub(harmless).payload == harmless
+        assert OPAQUE not in str(scrubber.scrub(telling).payload)
+        assert OPAQUE not in str(scrubber.scrub({"a": OPAQUE, "password": OPAQUE}).payload)
+
+
+def test_values_that_come_and_go_leave_the_caches_bounded() -> None:
+    scrubber = Scrubber()
+    for i in range(3000):
+        scrubber.scrub({f"shape_{i}": f"plain words {i}", "id": f"{i:032x}"})
+    assert len(scrubber._scan.plans) <= 2048
+    assert all(len(clean) <= 8192 for clean in scrubber._scan.clean)
