@@ -36,7 +36,7 @@ GATED_KINDS = {
     "client_report": "client_report",
 }
 PERSONAL_SESSION_FIELDS = ("did", "ip_address", "user_agent")
-MAX_EMAIL_CHARS = 254
+MAX_PERSONAL_CHARS = 254
 NEUTRAL_SPAN: Event = {"name": "[Filtered]", "attributes": {}}
 
 
@@ -80,7 +80,7 @@ class Pipeline:
         folding: Folding | None = None,
         attributes: Callable[[], dict[str, str]] = dict,
         allowed_attachments: Iterable[str] = (),
-        send_email: bool = False,
+        personal: Iterable[str] = (),
     ) -> None:
         self.scrubber = scrubber
         self.counters = counters
@@ -89,7 +89,7 @@ class Pipeline:
         self.folding = folding
         self.attributes = attributes
         self.allowed_attachments = frozenset(allowed_attachments)
-        self.send_email = send_email
+        self.personal = tuple(personal)
         self.hook_failures = 0
         self._lock = threading.Lock()
 
@@ -192,16 +192,18 @@ class Pipeline:
         return scrubbed if decision is Decision.SEND else None
 
     def _scrub(self, event: Event, kind: str) -> tuple[ScrubbedEvent, tuple[Any, ...]]:
-        """Scrub; of the user only the id goes on, and the e-mail if settings allow it: never a name or an address."""
+        """Scrub; of the user only the id goes on, and what settings allow of e-mail and address: never a name."""
         user = event.get("user")
-        email = None
+        kept: Event = {}
         if isinstance(user, dict):
             event["user"] = {"id": user["id"]} if user.get("id") is not None else {}
-            email = user.get("email") if self.send_email else None
+            kept = {
+                key: user[key][:MAX_PERSONAL_CHARS] for key in self.personal if isinstance(user.get(key), str)
+            }
         result = self.scrubber.scrub(event, kind)
         scrubbed = ScrubbedEvent(result.payload)
-        if isinstance(email, str):
-            scrubbed["user"] = {**scrubbed["user"], "email": email[:MAX_EMAIL_CHARS]}
+        if kept:
+            scrubbed["user"] = {**scrubbed["user"], **kept}
         return scrubbed, result.removed
 
     def _small(self, kind: str, payload: Event, category: str) -> Event | None:

@@ -4,11 +4,13 @@ Cookies and uploads never leave; headers only from an allow-list; body, query an
 only, and the scrubber sees all of it afterwards.
 """
 
+import ipaddress
 import json
 import os
 from typing import Any
 from urllib.parse import parse_qsl
 
+from .access import header
 from .request import MAX_BODY_BYTES, HttpFlow
 from .state import Flow, current_flow
 from .types import AsgiScope, Event, Hint
@@ -67,7 +69,14 @@ MAX_QUERY_CHARS = 2048
 
 
 class RequestEnricher:
-    """Names the transaction by its route template and adds request data from the current flow."""
+    """Names the transaction by its route template and adds request data from the current flow.
+
+    Args:
+        client_ip_header: The header that a trusted proxy puts the visitor's address into; None: it is never read.
+    """
+
+    def __init__(self, client_ip_header: str | None = None) -> None:
+        self.client_ip_header = client_ip_header.lower().encode("latin-1") if client_ip_header else None
 
     def __call__(self, event: Event, hint: Hint) -> Event:
         """Add what is missing; what the application set itself stays."""
@@ -86,7 +95,16 @@ class RequestEnricher:
                 described = {str(name): str(value) for name, value in path_params.items()}
                 event.setdefault("contexts", {}).setdefault("path_params", described)
             self._tag(event, flow)
+            self._locate(event, flow)
         return event
+
+    def _locate(self, event: Event, flow: Flow) -> None:
+        address = header(flow.asgi, self.client_ip_header) if self.client_ip_header else None
+        try:
+            ip = str(ipaddress.ip_address((address or "").strip()))
+        except ValueError:
+            return
+        event["user"] = {**(event.get("user") or {}), "ip_address": ip}
 
     @staticmethod
     def _tag(event: Event, flow: Flow) -> None:

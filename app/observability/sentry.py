@@ -165,13 +165,16 @@ def _start(handle: Observability, shared_engine: Any) -> None:
         enrichers=(
             ExceptionEnricher(with_locals=settings.includes_locals),
             name_failed_operation,
-            RequestEnricher(),
+            RequestEnricher(settings.client_ip_header if settings.send_client_ip else None),
             tag_database_failure,
             tag_upstream_failure,
         ),
         folding=handle.folding,
         attributes=_user_attributes,
-        send_email=settings.send_email,
+        personal=[
+            *(["email"] if settings.send_email else []),
+            *(["ip_address"] if settings.send_client_ip else []),
+        ],
     )
     handle.transport = make_transport(handle, pipeline)
     use_for_feedback(handle)

@@ -37,6 +37,7 @@ EXAMPLES = {
     "release": f"{PACKAGE}@{__version__}",
     "include_locals": "false",
     "send_email": "false",
+    "send_client_ip": "false",
     "test_token": f"a random text of {MIN_TEST_TOKEN} characters or more",
     "trace_targets": "api.internal.example,billing.internal.example",
     "slow_request_ms": "2000",
@@ -134,6 +135,7 @@ class ObservabilitySettings(BaseSettings):
 
     include_locals: Flag | None = None
     send_email: Flag = False
+    send_client_ip: Flag = False
     test_token: SecretStr | None = None
     trace_targets: Words = ()
     slow_request_ms: int = Field(default=2000, ge=0)

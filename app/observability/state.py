@@ -76,7 +76,6 @@ class Flow:
     connection: "Flow | None" = None
     family: int = 0
     removed: tuple[object, ...] = ()
-    query_counts: dict[str, int] | None = None
     database_failures: list[tuple[BaseException, TracebackType | None]] | None = None
 
     def template(self) -> str | None:
@@ -93,7 +92,6 @@ class Flow:
         self.raised = None
         self.held = None
         self.is_settled = False
-        self.query_counts = None
         self.database_failures = None
 
 

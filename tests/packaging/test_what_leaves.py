@@ -224,6 +224,21 @@ async def test_an_e_mail_leaves_only_where_it_may() -> None:
     assert set(event["user"]) == {"id", "email"}
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({"send_client_ip": True, "client_ip_header": "x-real-ip"}, "192.0.2.9"),
+        ({"send_client_ip": True}, None),
+        ({"client_ip_header": "x-real-ip"}, None),
+    ],
+)
+async def test_a_visitors_address_leaves_only_where_it_may(settings: Any, address: str | None) -> None:
+    event, trace, _ = await capture(**settings)
+    assert event["user"].get("ip_address") == address
+    assert "ip_address" not in trace["user"]
+
+
 def test_trace_headers_leave_for_no_host_by_default() -> None:
     with local_sentry(FastAPI()):
         assert sentry_sdk.get_client().options["trace_propagation_targets"] == []
