@@ -5,7 +5,7 @@ from typing import Final
 
 from .harmless import is_harmless, is_word
 from .keys import KeyClass
-from .prose import looks_secret
+from .prose import is_random, looks_secret
 from .spans import Classify, Span
 
 OPTION: Final = re.compile(
@@ -155,3 +155,30 @@ def _add_redis(spans: list[Span], match: re.Match[str], classify: Classify) -> N
             kind = KeyClass.NONE
             continue
         kind = classify(word) if len(word) <= 60 and "=" not in word else KeyClass.NONE
+
+
+# Calls that take a user and a password, and lists that pass a credential after its name (`access_token, <value>`).
+_BASIC_CALL: Final = re.compile(
+    r"(?:Basic|Digest)Auth\(\s?b?(?P<q>[\"'])[^\"'\n]{0,80}(?P=q),\s?b?(?P<r>[\"'])([^\"'\n]{3,200})(?P=r)"
+)
+_LISTED: Final = re.compile(
+    r"(?<![\w.\-])([A-Za-z][\w.\-]{2,40}), ?([A-Za-z0-9][\w\-.~+/=]{15,2000})(?![\w,])"
+)
+
+
+def find_handed(text: str, classify: Classify) -> list[Span]:
+    """Spans of credentials that are handed over by their place."""
+    spans: list[Span] = []
+    if "Auth(" in text:
+        spans += [
+            Span(match.start(3), match.end(3))
+            for match in _BASIC_CALL.finditer(text)
+            if not is_harmless(match.group(3), KeyClass.SECRET)
+        ]
+    if "," in text:
+        spans += [
+            Span(match.start(2), match.end(2))
+            for match in _LISTED.finditer(text)
+            if classify(match.group(1)) is KeyClass.SECRET and is_random(match.group(2))
+        ]
+    return spans

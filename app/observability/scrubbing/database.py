@@ -25,6 +25,10 @@ _PLAIN: Final = re.compile(
 _INSERT: Final = re.compile(r"\bVALUES\s*\(|PASSWORD|IDENTIFIED\s+BY|crypt\s*\(|digest\s*\(", re.IGNORECASE)
 _PARAMETERS_START: Final = re.compile(r"\[parameters: |\bparameters: (?=\$1)")
 _PARAMETERS_END: Final = re.compile(r"\]\s*(?:\n|\(Background|$)")
+# As SQLAlchemy logs a statement's parameters.
+_LOGGED_PARAMETERS: Final = re.compile(
+    r"\[(?:cached since|generated in) [^\]\n]{1,40}\] [(\[{]([^\n]{2,4000})[)\]}]"
+)
 _ONLY_NUMBERS: Final = re.compile(r"[\s\d.,()\[\]{}]*(?:None|True|False|null|[\s\d.,()\[\]{}])*$")
 KEY: Final = re.compile(
     r"Key \(([^\n]{1,300}?)\)=\((.{0,2000}?)\)(?= already| is not| is still| conflicts|\.|$|\n)", re.DOTALL
@@ -43,7 +47,7 @@ ECHO: Final = re.compile(
     r"|\bport(?= [\"'])"
     r"|[Ii]nvalid port:?"
     r"|bad value for \w{2,30}:|could not translate host name|failed to resolve host"
-    r"|Temporary failure resolving|missing \"=\" after|invalid (?:connection option|URI query parameter"
+    r"|Temporary failure resolving|missing \"=\" after|[Ii]nvalid (?:connection option|URI query parameter"
     r"|percent-encoded token|dsn|port number|hostname|URL|channel_binding value|isoformat string"
     r"|header value|token|date|number|email|uuid|input)[\w ]{0,20}:?"
     r"|invalid input syntax for (?:type )?[\w ]{2,30}:|invalid input value for enum \w{1,60}:"
@@ -55,6 +59,8 @@ ECHO: Final = re.compile(
     r"|does not match)"
     r"\s{0,3}b?(\\?[\"'])(.{3,400}?)\1",
 )
+_COMMAND_ARGS: Final = re.compile(r"with args beginning with:((?:\s{0,2}['`][^'`\n]{0,200}['`],?){1,10})")
+_COMMAND_ARG: Final = re.compile(r"['`]([^'`]{3,200})['`]")
 _ECHO_WORDS: Final = (
     "nvalid", "ould not", "not known", "to integer", "port '", 'port "', "onnumeric", "bad value",
     "ailed", "ailure", "missing ", "too long", "header value", "time data", "input_value", "nknown",
@@ -83,6 +89,12 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
             for start, end in _between(text, _PARAMETERS_START, _PARAMETERS_END)
             if not _ONLY_NUMBERS.match(text, start, end)
         ]
+    if "] " in text and ("cached since" in text or "generated in" in text):
+        spans += [
+            Span(match.start(1), match.end(1), "parameters")
+            for match in _LOGGED_PARAMETERS.finditer(text)
+            if not _ONLY_NUMBERS.match(text, match.start(1), match.end(1))
+        ]
     if "Key (" in text:
         for match in KEY.finditer(text):
             columns = re.split(r"[,()\s\"]+|::\w+", match.group(1))
@@ -101,6 +113,13 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
             value = match.group(1).strip("'\"")
             if looks_echoed(value):
                 spans.append(Span(match.start(1), match.end(1), "echo"))
+    if "with args beginning with" in text:
+        for args in _COMMAND_ARGS.finditer(text):
+            spans += [
+                Span(item.start(1), item.end(1), "echo")
+                for item in _COMMAND_ARG.finditer(text, args.start(1), args.end(1))
+                if looks_echoed(item.group(1))
+            ]
     if ("'" in text or '"' in text) and any(word in text for word in _ECHO_WORDS):
         for pattern in (ECHO, SUBJECT):
             for match in pattern.finditer(text):

@@ -41,7 +41,8 @@ _SECRET_WORDS: Final = words("""
     aspsessionid connectsid cvv cvc cvv2 cvc2 csc mnemonic seedphrase clientsecret appsecret masterkey
     signingkey encryptionkey sharedkey storagekey accountkey servicekey deploykey sshkey hmackey
     webhooksecret hashedpassword passwordhash pwhash totp passkeys bearertoken usertoken logintoken
-    resettoken sharedaccesskey accountpassword basicauth userpass
+    resettoken bindpw rootpw userpw adminpw dbpw sharedaccesskey
+    accountpassword basicauth userpass
 """)
 # Words that end with one of these are the thing itself: dbpassword, mytoken, xapikey.
 _SECRET_ENDINGS: Final = (
@@ -61,7 +62,9 @@ _PERSONAL_WORDS: Final = words("""
     debitcard socialsecurity socialsecuritynumber nationalid nationalinsurance taxid taxnumber
     personnummer cpf cnpj curp dni nif bsn pesel aadhaar aadhar cuit cuil nir insee tfn nric hkid hetu
     codicefiscale steuernummer steuerid nhsnumber driverlicense driverslicense driverlicence licenseplate
-    kontonummer accountnumber accountno acctno routingnumber sortcode bankaccount homeaddress
+    kontonummer kreditkartennummer kartennummer rufnummer mobilnummer ausweisnummer
+    sozialversicherungsnummer versicherungsnummer
+    accountnumber accountno acctno routingnumber sortcode bankaccount homeaddress
     streetaddress shippingaddress billingaddress postaladdress mailingaddress straße strasse clientip
     remoteip remoteaddr userip realip ipaddress ipaddr peerip ipaddresses xforwardedfor 邮箱 电话 手机 手机号 身份证
     身份证号 姓名 電話番号 メール 氏名 이메일 전화번호 почта телефон фамилия geolocation adresse
@@ -84,7 +87,7 @@ _SECRET_PAIRS: Final = words("""
     invitation:code shared:access auth:cookie auth:data auth:header card:cvv card:cvc card:pin pin:code
     pin:block atm:pin x:signature hub:signature stripe:signature slack:signature shopify:hmac
     twilio:signature webhook:signature svix:signature amz:signature amz:credential goog:signature
-    goog:credential
+    goog:credential key:secret key:private key:access key:api token:access
 """)
 _PERSONAL_PAIRS: Final = words("""
     card:number card:no card:num card:pan account:number account:no account:num acct:number acct:no
@@ -107,11 +110,35 @@ _PERSONAL_PAIRS: Final = words("""
     rcpt:to mail:to tax:identification resident:registration id:card carte:identite codice:fiscale
     steuer:id steuer:nummer
 """)
+# Words of other languages for the parts of such pairs, as they are written with and without accents.
+_SYNONYMS: Final = {
+    **dict.fromkeys(
+        words(
+            "schlüssel schluessel llave chave chiave klucz sleutel nyckel nøgle nøkkel nokkel avain clé cle "
+            "klíč klic kľúč kulcs cheie anahtar ključ kljuc ключ klucze κλειδί 鍵 密钥 金鑰 キー 키"
+        ),
+        "key",
+    ),
+    **dict.fromkeys(words("jeton jetons ficha токен 令牌 トークン 토큰 polettu žeton zeton"), "token"),
+    **dict.fromkeys(
+        words(
+            "secreta secrète secrete segreta segreto geheimer geheimes geheime geheimen tajny tajne "
+            "hemlig hemmelig секретный 秘密"
+        ),
+        "secret",
+    ),
+    **dict.fromkeys(
+        words("privada privado privata privato privée privee privater privates prywatny приватный"), "private"
+    ),
+    **dict.fromkeys(
+        words("acceso acesso accesso accès acces zugriffs zugriff zugangs toegang dostępu"), "access"
+    ),
+}
 # Enough to redact something that looks opaque, not a word.
 WEAK_WORDS: Final = words("""
     auth session sessions sess sid credential credentials creds cred tokens signature sig pass nonce passwords
     sso saml samlresponse assertion identity dek kek seed salt hmac keystring authenticator
-    pan forwarded webhook dsn sas login_hint otpauth encrypted ciphertext
+    pan zugangsdaten logindaten identifiants forwarded webhook dsn sas login_hint otpauth encrypted ciphertext
 """)
 _CODE_WORDS: Final = words("pin otp otps mpin tpin totp 2fa mfa cvn")
 _PLACE_WORDS: Final = words("address addr street zipcode postcode postal zip addressline")
@@ -153,7 +180,7 @@ _INNOCENT_NAMES: Final = words("""
     min:tokens token:ids session:local mobile:os mobile:web email:template web:token_type cookie:jar
 """)
 # Words that end a telling pair: "key", "number", "name", ...
-PAIR_ENDS: Final = frozenset(pair.rpartition(":")[2] for pair in _SECRET_PAIRS | _PERSONAL_PAIRS)
+PAIR_ENDS: Final = _SYNONYMS.keys() | {pair.rpartition(":")[2] for pair in _SECRET_PAIRS | _PERSONAL_PAIRS}
 _GLUE: Final = words("the of de du la le del di der die das do da a an for in to x my our your user")
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -213,6 +240,8 @@ class KeyClassifier:
         for phrase in self._extra:
             if _contains(words, phrase) or joined == "".join(phrase):
                 return KeyClass.SECRET
+        if not _SYNONYMS.keys().isdisjoint(words):
+            words = [_SYNONYMS.get(word, word) for word in words]
         found = _strongest(words, joined)
         if found and len(words) > 1 and _is_vetoed(words):
             return KeyClass.NONE

@@ -27,7 +27,7 @@ _NAME: Final = re.compile(
 )
 _OPEN: Final = re.compile(
     r"""=?>?[ \t]{0,20}(?:</?\w{1,12}>[ \t]{0,3}){0,3}(?:\*\*[ ]?(?=[^*\s]))?
-    (?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:![\w\-]{1,20}[ ])?
+    (?:Secret\w{0,8}\((?=b?["']))?(?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:![\w\-]{1,20}[ ])?
     (?:(\\*)(["'`]{3}|["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
     re.VERBOSE,
 )
@@ -42,6 +42,9 @@ _SCHEME: Final = re.compile(
     re.IGNORECASE,
 )
 _REST_OF_LINE: Final = re.compile(r"[^\r\n\"'`<>\\]{1,3072}")
+_CHALLENGE: Final = re.compile(
+    r"(?:digest|hawk|signature|oauth)\s+\w{1,30}=\"[^\r\n'`<>]{1,3072}", re.IGNORECASE
+)
 _CREDENTIAL_PAIR: Final = re.compile(
     r"""[(\[]\s?[bu]?["'][^"'\n]{1,80}["'],\s?[bu]?["']([^"'\n]{4,200})["']\s?[)\]]"""
 )
@@ -66,6 +69,7 @@ _VALUE_FIELDS: Final = words(
 )
 _QUOTED_ITEM: Final = re.compile(r"""["']([^"'\\]{1,80})\\{0,4}["']""")
 _PASSPHRASE: Final = re.compile(r"[a-z]{3,12}(?:[ \-][a-z]{3,12}){2,23}(?=\s*(?:$|[\r\n\"']))")
+_PAIR: Final = re.compile(r"[a-z][a-z_\-]{1,30}=[^=]")
 _COUNT_TAIL: Final = re.compile(
     r"\d{1,4}(?: (?:of|attempts?|more|left|chars?|characters?|items?|days?|hours?|minutes?|seconds?"
     r"|times)\b|/\d)"
@@ -152,6 +156,8 @@ def _phrase_kind(name: str, before: str, first: str, classify: Classify) -> KeyC
     """Names of two or three words: `api key`, `date of birth`, `password value`."""
     if name in _VALUE_WORDS:
         return classify(before)
+    if name.lower() in _OWNERS:
+        return classify(first) if first and before.lower() in _OF else KeyClass.NONE
     alone = classify(before)
     kind = classify(f"{before} {name}")
     if kind is KeyClass.NONE and first and before.lower() in _MIDDLE:
@@ -161,11 +167,16 @@ def _phrase_kind(name: str, before: str, first: str, classify: Classify) -> KeyC
 
 
 _VALUE_WORDS: Final = words("value is was are string text")
+_OF: Final = words("do da de del du des der van von für fuer para pour per")
+_OWNERS: Final = words(
+    "usuário usuario usuária gebruiker benutzer benutzers nutzers utilisateur compte cuenta conta utente konto"
+)
 _QUOTE_CHARS: Final = ("'", '"', "`", ";")
 _MIDDLE: Final = words("of de security insurance secret access api license account")
 _NOUNS: Final = words("key keys token id secret code number hash phrase cookie name address pin")
 _PHRASE_ENDS: Final = (
     _VALUE_WORDS
+    | _OWNERS
     | _NOUNS
     | words("birth date passe license licence answer ip addr identity account card plate")
 )
@@ -331,7 +342,7 @@ def _read_block(text: str, at: int, kind: KeyClass) -> Span | None:
 def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str) -> Span | None:
     low = name.lower()
     if "cookie" in low or "authorization" in low or "authorisation" in low:
-        rest = _REST_OF_LINE.match(text, start)
+        rest = _CHALLENGE.match(text, start) or _REST_OF_LINE.match(text, start)
         if rest and (("cookie" in low and "=" in rest.group()[:200]) or _SCHEME.match(rest.group())):
             return None if is_harmless(rest.group(), kind) else Span(start, rest.end())
     scheme = _SCHEME.match(text, start)
@@ -352,6 +363,8 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
         end = _extend_personal(text, start, end, separator)
         value = text[start:end]
     if is_harmless(value, kind) or (separator == ":" and is_word(value)) or value == name:
+        return None
+    if kind is KeyClass.WEAK and separator == ":" and _PAIR.match(value):
         return None
     if _is_sentence_part(text, value, end, separator, kind):
         return None

@@ -184,6 +184,16 @@ def _person_number(raw: str, digits: str, before: str) -> str | None:
     return None
 
 
+def _is_within(text: str, start: int, end: int) -> bool:
+    """True for digits between the hyphens of something longer, such as a UUID."""
+    return (
+        text[start - 1 : start] == "-"
+        and text[start - 2 : start - 1].isalnum()
+        and text[end : end + 1] == "-"
+        and text[end + 1 : end + 2].isalnum()
+    )
+
+
 def _is_called(before: str) -> bool:
     """True if one of the last words before a number speaks of a phone."""
     before = before.replace(marker("phone"), "")
@@ -214,7 +224,7 @@ def find_numbers(text: str, people: bool = True, addresses: bool = True) -> list
             if span:
                 spans.append((start + span[0], start + span[1], "card"))
                 continue
-        if people:
+        if people and not _is_within(text, start, match.end()):
             rule = _person_number(raw, digits, text[max(0, start - 40) : start])
             if rule:
                 spans.append((start, match.end(), rule))

@@ -51,7 +51,7 @@ _NUMBER_TAIL: Final = re.compile(
     re.IGNORECASE,
 )
 REVERSE: Final = re.compile(
-    rf"(?<![\w\-])[\"'`]?([^\s\"'`<>]{{4,100}})[\"'`]?\s(?:is|was|ist|es|est) (?:your|the|not a|an?|dein"
+    rf"(?<![\w\-])[\"'`]?([^\s\"'`<>]{{4,100}})[\"'`]?\s(?:is|was|as|ist|es|est) (?:your|the|not a|an?|dein"
     rf"|ihr|tu|su|votre|no)\s(?:[\w\-]{{1,16}} ){{0,3}}(?:{_NOUNS}|{_CODE}|pin|code)\b",
     re.IGNORECASE,
 )
@@ -111,7 +111,7 @@ def looks_secret(value: str) -> bool:
 _SECRET_HEADS: Final = words("""
     password passwords passwd passphrase passcode passwort pw pwd contraseña contrasena kennwort
     wachtwoord senha clave parole token tokens secret secrets credential credentials creds session sid
-    cookie jwt signature mnemonic apikey passe
+    cookie jwt signature mnemonic apikey passe bindpw rootpw zugangsdaten logindaten
 """)
 _KEY_HEADS: Final = words("key keys link phrase string")
 _CODE_HEADS: Final = words("otp pin mpin cvv cvv2 cvc cvc2 tan totp passcode 2fa mfa")
@@ -174,7 +174,7 @@ _NAME_BEFORE: Final = (
 _ID_BEFORE: Final = ("tax", "national", "steuer", "insurance", "health", "identity")
 _PUNCTUATION: Final = {ord(char): " " for char in "\t\r\n:;,.!?()[]{}<>\"'`=/\\|&#*-+_%$@~^"}
 _MAX_HEADS: Final = 2000
-_REVERSED: Final = re.compile(r" (?:is|was|ist|es|est) (?:your|the|not a|an?|dein|ihr|tu|su|votre|no) ")
+_REVERSED: Final = re.compile(r" (?:is|was|as|ist|es|est) (?:your|the|not a|an?|dein|ihr|tu|su|votre|no) ")
 
 
 def find_prose(text: str, low: str, has_digit: bool) -> list[Span]:
@@ -222,6 +222,11 @@ def _add_at(spans: list[Span], text: str, low: str, at: int, end: int, role: str
     if at and (low[at - 1] in "/.-_" or low.startswith("[filtered:", at - 10)):
         return
     if role == "s" or (role == "k" and _follows(low, at, _KEY_BEFORE)):
+        if low.startswith(_BOTH, at):
+            user = _USER_BEFORE.match(text, end)
+            end = user.end() if user else end
+        elif low.startswith("session", at) and _SHORT_ID.match(text, end):
+            return
         _add_secret(spans, text, end, low.startswith("p", at))
     elif role == "k":
         match = _LONG_KEY.match(text, end)
@@ -287,6 +292,10 @@ def is_random(value: str) -> bool:
     )
 
 
+# After these a user may stand before the password.
+_BOTH: Final = ("cred", "zugangsdaten", "logindaten")
+_USER_BEFORE: Final = re.compile(r"\s{0,2}[:=(]?\s{1,2}[\w.\-@]{1,40}(?:\s?/(?=\s)|(?=:\S))")
+_SHORT_ID: Final = re.compile(r"\s[0-9a-f]{6,8}(?![\w\-])")
 _NEXT: Final = re.compile(r"[\"'`]?[\s\-_]{0,3}([^\s]{1,40})")
 _LINK_WORDS: Final = words(
     "has been is was are lautet ist es est é value set changed from to of number no using provided sent "

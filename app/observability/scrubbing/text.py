@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final
 
-from .command import find_command
+from .command import find_command, find_handed
 from .database import SQL, SQL_VERBS, find_database
 from .drawn import find_drawn
 from .encoded import BASE64, HEX, decode_base64, decode_hex, spell_out
@@ -81,7 +81,7 @@ def is_hash(text: str) -> bool:
 
 
 # What these rules remove was named as a secret, so it goes wherever else it stands.
-_NAMED_RULES: Final = frozenset({"", "prose", "cli", "url_password", "auth"})
+_NAMED_RULES: Final = frozenset({"", "prose", "cli", "url_password", "auth", "echo"})
 
 
 def taint_pattern(values: Iterable[str]) -> re.Pattern[str]:
@@ -176,6 +176,8 @@ class TextScrubber:
             spans += find_markup(text, self._classify)
         if " " in text or "," in text:
             spans += find_command(text, self._classify)
+            if has_run or "Auth(" in text:
+                spans += find_handed(text, self._classify)
             spans += find_prose(text, low, has_digit)
             if has_digit:
                 spans += find_person(text)
