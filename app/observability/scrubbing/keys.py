@@ -179,8 +179,12 @@ _INNOCENT_NAMES: Final = words("""
     stop:token stop:tokens first:token next:token last:token special:token special:tokens max:tokens
     min:tokens token:ids session:local mobile:os mobile:web email:template web:token_type cookie:jar
 """)
-# Words that end a telling pair: "key", "number", "name", ...
-PAIR_ENDS: Final = _SYNONYMS.keys() | {pair.rpartition(":")[2] for pair in _SECRET_PAIRS | _PERSONAL_PAIRS}
+# Words that end a telling pair: "key", "number", "name"; where the pair starts with such a word, that one tells.
+PAIR_ENDS: Final = _SYNONYMS.keys() | {
+    pair.rpartition(":")[2]
+    for pair in _SECRET_PAIRS | _PERSONAL_PAIRS
+    if not pair.startswith(("key:", "token:"))
+}
 _GLUE: Final = words("the of de du la le del di der die das do da a an for in to x my our your user")
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
