@@ -11,6 +11,8 @@ import linecache
 import os
 import sys
 import sysconfig
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any, cast
@@ -205,6 +207,22 @@ class ExceptionEnricher:
         return event
 
 
+_judge: Callable[[Event, Hint], bool] | None = None
+
+
+def judge_first(judge: Callable[[Event, Hint], bool] | None) -> None:
+    """Ask this about every exception before the SDK does anything: a repeat in a storm then costs next to nothing."""
+    global _judge
+    _judge = judge
+
+
+def _judged_worthy(outline: Event, hint: Hint) -> bool:
+    try:
+        return _judge is None or not sentry_sdk.get_client().is_active() or _judge(outline, hint)
+    except Exception:  # noqa: BLE001 - a fault of ours must not lose the event: the hook judges, and reduces it
+        return True
+
+
 def capture_error(error: BaseException, *, handled: bool, mechanism: str, **fields: Any) -> str | None:
     """Capture an exception and return the id of the event that stands for it.
 
@@ -213,6 +231,7 @@ def capture_error(error: BaseException, *, handled: bool, mechanism: str, **fiel
     """
     receipt = Receipt()
     outline: Event = {
+        "event_id": uuid.uuid4().hex,
         "level": "error",
         "exception": {
             "values": [
@@ -226,6 +245,8 @@ def capture_error(error: BaseException, *, handled: bool, mechanism: str, **fiel
         **fields,
     }
     hint: Hint = {"exc_info": (type(error), error, error.__traceback__), "receipt": receipt}
+    if _judge is not None and not _judged_worthy(outline, hint):
+        return receipt.event_id
     event_id = sentry_sdk.capture_event(cast(Any, outline), hint) or receipt.event_id
     flow = current_flow()
     if flow is not None:

@@ -37,6 +37,8 @@ GATED_KINDS = {
 }
 PERSONAL_SESSION_FIELDS = ("did", "ip_address", "user_agent")
 MAX_PERSONAL_CHARS = 254
+DECISION = "decision"
+"""Where the hint keeps what was decided about an event."""
 NEUTRAL_SPAN: Event = {"name": "[Filtered]", "attributes": {}}
 
 
@@ -170,15 +172,24 @@ class Pipeline:
 
     # steps
 
-    def _process(self, event: Event, hint: Hint) -> Event | None:
+    def judge(self, event: Event, hint: Hint) -> bool:
+        """Say whether an event is worth being built; `capture_error` asks before the SDK has done anything for it."""
         filtered = _apply(self.filters, event, hint)
         if filtered is None:
-            return None
+            return False
+        folds = self.folding is not None and event.get("type") not in ("check_in", "feedback")
+        decision = (
+            self.folding.decide(filtered, hint) if folds and self.folding is not None else Decision.SEND
+        )
+        hint[DECISION] = decision
+        return decision is not Decision.FOLD
+
+    def _process(self, event: Event, hint: Hint) -> Event | None:
         folding = None if event.get("type") in ("check_in", "feedback") else self.folding
-        decision = folding.decide(filtered, hint) if folding is not None else Decision.SEND
-        if decision is Decision.FOLD:
+        if DECISION not in hint and not self.judge(event, hint):
             return None
-        enriched = _apply(self.enrichers, filtered, hint)
+        decision = hint[DECISION]
+        enriched = _apply(self.enrichers, event, hint)
         if enriched is None:
             return None
         event = enriched

@@ -25,7 +25,7 @@ from sentry_sdk.integrations.logging import (
 from sentry_sdk.integrations.threading import ThreadingIntegration
 
 from .authentication import Refusals
-from .capture import ExceptionEnricher, drop_reported
+from .capture import ExceptionEnricher, drop_reported, judge_first
 from .database import SqlalchemyIntegration, tag_database_failure, watch_engine
 from .feedback import FeedbackPages
 from .feedback import use as use_for_feedback
@@ -178,6 +178,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
     )
     handle.transport = make_transport(handle, pipeline)
     use_for_feedback(handle)
+    judge_first(pipeline.judge)
     accept_tiers(settings.user_tiers)
     for name in IGNORED_LOGGERS:
         ignore_logger(name)
