@@ -84,7 +84,7 @@ async def test_a_sampled_request_is_scrubbed_once_and_never_serialized_by_the_sd
     assert 0 < calls.of("own/scrubbing/engine.py:Scrubber.scrub") <= 2, (
         "the event, and the trace header at the gate"
     )
-    assert 0 < calls.of("own/scrubbing/walk.py:Walk._string") <= 6
+    assert calls.of("own/scrubbing/walk.py:Walk._string") <= 6
     assert calls.of("sdk/serializer.py") == 0
     assert calls.of("sdk/") <= 140
     assert calls.of("own/requestdata.py") == 0
