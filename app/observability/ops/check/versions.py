@@ -15,7 +15,7 @@ TESTED: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "httpx": ((0, 28), (1,)),
     "pydantic-settings": ((2, 16), (3,)),
     "sentry-sdk": ((2, 75), (3,)),
-    "sqlalchemy": ((2, 1), (2, 2)),
+    "sqlalchemy": ((2, 1, 9), (2, 2)),
     "uvicorn": ((0, 54), (1,)),
 }
 
