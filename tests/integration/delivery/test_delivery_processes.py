@@ -57,8 +57,8 @@ def test_no_error_of_an_outage_is_lost_when_the_process_is_killed_in_the_middle(
         ids |= more
         assert len(ids) >= 1000
         assert server.event_ids() >= ids
-        # One more may have been on its way into the pipe when the process died.
-        assert len(server.event_ids()) <= len(ids) + 1
+        # A few more may have been on their way into the pipe when the process died.
+        assert len(server.event_ids()) <= len(ids) + 5
     assert restarted.returncode == 0
     assert is_balanced(status)
     assert list(tmp_path.iterdir()) == []
