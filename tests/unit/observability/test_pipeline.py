@@ -46,6 +46,7 @@ def test_before_send_is_there_for_services_that_call_the_sdk_themselves() -> Non
 
 
 def test_a_failing_scrubber_leads_to_a_minimal_event_that_says_so() -> None:
+    """Case 23."""
     broken = pipeline(BrokenScrubber())
     event = broken.before_send(error_event(), {})
     assert event is not None
@@ -100,6 +101,7 @@ def test_the_failure_is_logged_once_and_without_its_text(caplog: pytest.LogCaptu
     ],
 )
 def test_the_gate_scrubs_what_passed_no_hook(kind: str, payload: Event) -> None:
+    """Case 4."""
     gated = pipeline().gate(one_item(kind, payload))
     assert gated is not None
     assert PASSWORD.encode() not in gated.serialize()
