@@ -54,6 +54,7 @@ def _work(
 
 
 def test_two_real_processes_on_one_file_stay_inside_the_budget_and_lose_no_count(tmp_path: Path) -> None:
+    """Case 87."""
     path = tmp_path / "budget.json"
     context = multiprocessing.get_context("spawn")
     clock, barrier = FastClock(), context.Barrier(2)

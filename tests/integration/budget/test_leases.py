@@ -85,6 +85,7 @@ async def start(url: str, clock: FakeClock) -> AsyncIterator["Start"]:
 
 
 async def test_two_replicas_with_a_budget_of_10_send_at_most_10(start: Start, clock: FakeClock) -> None:
+    """Case 87."""
     pair = [await start(monthly_errors=10) for _ in range(2)]
     for number in range(100):
         for replica in pair:

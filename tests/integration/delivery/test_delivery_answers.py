@@ -72,6 +72,7 @@ def test_sent_at_is_the_time_of_the_attempt_that_was_accepted(tmp_path: Path) ->
 def test_errors_of_an_outage_arrive_afterwards_and_one_warning_says_that_they_wait(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Case 29."""
     clock = VirtualClock()
     server = IngestServer()
     server.start()
@@ -142,6 +143,7 @@ def test_a_refusal_for_good_is_not_tried_again_but_counted_and_logged_once(
 def test_a_rate_limit_is_obeyed_errors_wait_for_its_end_and_traces_are_dropped(
     header: str, tmp_path: Path
 ) -> None:
+    """Case 30."""
     clock = VirtualClock()
     with IngestServer() as server, delivery(server.dsn, tmp_path, clock=clock) as transport:
         server.answer_with(429, {"X-Sentry-Rate-Limits": header}, times=1)
@@ -229,6 +231,7 @@ def test_an_event_that_is_too_large_even_trimmed_is_dropped_after_two_tries(tmp_
 
 
 def test_an_event_over_sentrys_size_is_trimmed_before_it_is_written_or_sent(tmp_path: Path) -> None:
+    """Case 25."""
     with IngestServer() as server, delivery(server.dsn, tmp_path) as transport:
         transport.capture_envelope(error("m" * 3_000_000))
         transport.flush(5)

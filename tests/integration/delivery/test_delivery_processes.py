@@ -42,6 +42,7 @@ def finish(child: subprocess.Popen[str]) -> tuple[set[str], dict[str, Any]]:
 
 
 def test_no_error_of_an_outage_is_lost_when_the_process_is_killed_in_the_middle(tmp_path: Path) -> None:
+    """Case 85: however a worker dies."""
     server = IngestServer()
     server.start()
     server.stop()
@@ -131,6 +132,7 @@ def test_two_processes_on_one_folder_deliver_everything_once(tmp_path: Path) -> 
 
 
 def test_eight_threads_and_two_processes_deliver_everything_after_a_fork(tmp_path: Path) -> None:
+    """Case 36."""
     with IngestServer() as server:
         ids, status = finish(start("fork", server.dsn, tmp_path, 160))
         assert len(ids) == 320

@@ -69,6 +69,7 @@ async def test_a_task_that_is_thrown_away_is_one_event_with_its_user(
 
 @in_a_loop_of_its_own
 async def test_a_task_that_stays_referenced_is_seen_as_well(no_grace: None) -> None:
+    """Case 27."""
     observed = Observed()
     kept: list[asyncio.Task[None]] = []
 

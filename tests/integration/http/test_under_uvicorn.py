@@ -109,6 +109,8 @@ def test_a_background_task_fails_once_with_its_user() -> None:
 
 
 def test_a_start_up_that_fails_is_one_event() -> None:
+    """Case 34."""
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         raise ConnectionError("no database")
