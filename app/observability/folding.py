@@ -187,11 +187,11 @@ class SharedBudget:
         self._task = asyncio.create_task(self.leases.run())
 
     async def stop(self) -> None:
-        """Give the lease back; what cannot be left to other replicas is sent."""
+        """Send every count not yet reported and give the lease back; what cannot be paid is left to other replicas."""
         if self._task is not None:
             self._task.cancel()
         await asyncio.to_thread(self.leases.draw_if_away)
-        for tally in await self.leases.close():
+        for tally in await self.leases.close(tallies=True):
             send_tally(tally)
 
 
