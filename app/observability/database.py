@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import sentry_sdk
 from sentry_sdk.integrations import Integration
 from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.pool import Pool
 
 from .budget.leases import is_own_work
@@ -51,6 +51,8 @@ class SqlalchemyIntegration(Integration):
         event.listen(Engine, "after_cursor_execute", _after_query)
         event.listen(Engine, "handle_error", _on_error)
         _watch_pools()
+        # a URL is a tuple, which the SDK would take apart: the password on its own can be told from no other word
+        URL.__sentry_repr__ = repr  # type: ignore[attr-defined]
 
 
 def _integration() -> SqlalchemyIntegration | None:

@@ -4,6 +4,7 @@ Secrets are put together at run time, so that the source lines shown with a fram
 """
 
 import json
+import logging
 import secrets
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import MetaData, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.support.database_app import DatabaseApp, make_async_engine, observed, run, select_one
+from tests.support.observed import Observed
 from tests.support.postgres import PostgresServer
 from tools.processes import free_port
 
@@ -88,6 +90,41 @@ async def test_a_password_given_as_an_argument_of_the_driver_is_nowhere() -> Non
         await service.get("/raise")
         assert service.recorded.only_event()["tags"]["db.failure"] == "connection_refused"
         assert password not in everything(service)
+
+
+@pytest.mark.parametrize("place", ["extra", "context", "breadcrumb", "log", "tag", "span"])
+@pytest.mark.parametrize("include_locals", [True, False])
+async def test_the_address_of_an_engine_is_shown_without_its_password(
+    place: str, include_locals: bool
+) -> None:
+    """Case 1, where a service reports `engine.url` itself: to the SDK it is a tuple like any other."""
+    password = made_up_secret()
+    url = create_engine(f"postgresql+asyncpg://ann:{password}@127.0.0.1/orders").url
+    recorded = Observed(include_locals=include_locals, traces_sample_rate=1.0)
+
+    @recorded.app.get("/")
+    async def report() -> None:
+        scope = sentry_sdk.get_current_scope()
+        if place == "extra":
+            scope.set_extra("engine", {"urls": [url]})
+        elif place == "context":
+            scope.set_context("engine", {"url": url})
+        elif place == "breadcrumb":
+            sentry_sdk.add_breadcrumb(message="connecting", data={"to": url})
+        elif place == "log":
+            logging.getLogger("shop").error("no answer from %s", url)
+        elif place == "tag":
+            scope.set_tag("engine", url)
+        with sentry_sdk.start_span(op="connect", name="connect") as span:
+            span.set_data("to", url)
+        raise ConnectionError("no answer")
+
+    await recorded.get("/")
+    sent = json.dumps([payload for _, payload in recorded.transport.items()])
+    assert password not in sent
+    assert recorded.events
+    assert recorded.transactions
+    assert "127.0.0.1" in sent, "the rest of it is what the service wanted to say"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -1,7 +1,7 @@
 """Cases about secrets that the scrubber alone answers for; those of hooks and envelopes are beside this file."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -74,6 +74,21 @@ def test_every_level_is_scrubbed(nest: Any) -> None:
     """Case 6."""
     assert SECRET not in _sent({"extra": {"body": nest({"password": SECRET})}})
     assert SECRET not in _sent({"extra": {"body": nest(["password", SECRET])}})
+
+
+class Login(NamedTuple):
+    """A tuple whose names are lost where it is taken for any other."""
+
+    user: str
+    password: str
+
+
+def test_a_tuple_with_names_is_judged_by_them() -> None:
+    """Case 6."""
+    login = Login("anna", SECRET)
+    assert scrub_event({"spans": [{"data": {"logins": [login]}}]})["spans"][0]["data"]["logins"] == [
+        {"user": "anna", "password": "[Filtered]"}
+    ]
 
 
 @pytest.mark.parametrize(

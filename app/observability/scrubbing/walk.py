@@ -164,6 +164,8 @@ class Walk:
             return self._remove("budget")
         if plain is dict or isinstance(value, Mapping):
             return self._dict(value, mode, kind)
+        if plain is not list and isinstance(value, tuple) and hasattr(value, "_asdict"):
+            return self._dict(value._asdict(), mode, kind)  # the names of its fields tell what they hold
         if plain is list or isinstance(value, list | tuple | set | frozenset):
             return self._list(value if isinstance(value, list | tuple) else list(value), mode, kind)
         if isinstance(value, bytes | bytearray | memoryview):
