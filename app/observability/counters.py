@@ -89,6 +89,13 @@ class Counters:
             if reason is not None:
                 self._unreported[reason, category] += quantity
 
+    def measure(self, fate: Fate | str, category: str, size: int) -> None:
+        """Add to the next client report how large something was that `count` has counted: a size is no fate."""
+        reason = REPORTED_AS.get(fate, str(fate))
+        if size > 0 and reason is not None:
+            with self._own_lock():
+                self._unreported[reason, category] += size
+
     def snapshot(self) -> dict[str, dict[str, int]]:
         """Return category -> fate -> how many, as of now."""
         with self._own_lock():

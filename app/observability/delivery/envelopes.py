@@ -33,6 +33,9 @@ CATEGORIES = {
 }
 """Item type -> Sentry's data category, the word that rate limits and client reports use. SDK 2.75 lacks feedback."""
 
+BYTES = {"log_item": "log_byte", "trace_metric": "trace_metric_byte"}
+"""Category -> the one under which Sentry wants to know how many bytes of it were discarded."""
+
 DURABLE = ("feedback", "error", "monitor")
 """Categories that are written to disk, in the order in which they are sent."""
 
@@ -144,6 +147,17 @@ def quantities(item: Item) -> list[tuple[str, int]]:
     if category == "attachment":
         return [(category, len(item.get_bytes()) or 1)]
     return [(category, 1)]
+
+
+def sizes(items: "Iterable[Item | RawItem]") -> list[tuple[str, int]]:
+    """Return the categories of `BYTES` and how many bytes of each there are."""
+    found: dict[str, int] = {}
+    for item in items:
+        category = BYTES.get(item.category if isinstance(item, RawItem) else category_of(item.type))
+        if category is not None:
+            payload = item.payload if isinstance(item, RawItem) else payload_of(item)
+            found[category] = found.get(category, 0) + len(payload)
+    return list(found.items())
 
 
 def payload_of(item: Item) -> bytes:

@@ -12,7 +12,7 @@ from ..counters import Counters, Fate
 from ..types import Event
 from .bounds import Bounds
 from .clock import Clock
-from .envelopes import RawEnvelope, tally_of
+from .envelopes import BYTES, RawEnvelope, sizes, tally_of
 from .outbox import Pending
 from .outcomes import Outcome, Outcomes
 from .spool import Spool
@@ -129,6 +129,9 @@ class Store:
         self._remove(pending)
         for category, quantity in pending.tally:
             self._counters.count(fate, category, quantity)
+        if fate is not Fate.ACCEPTED and pending.category in BYTES:
+            for category, size in _sizes(pending):
+                self._counters.measure(fate, category, size)
         self._outcomes.tell(pending.event_id, Outcome(fate is Fate.ACCEPTED, fate))
 
     def tell_waiting(self, pending: Pending, reason: str) -> None:
@@ -182,3 +185,10 @@ class Store:
     def _remove(self, pending: Pending) -> None:
         if pending.file is not None and self.spool is not None:
             self.spool.remove(pending.file)
+
+
+def _sizes(pending: Pending) -> list[tuple[str, int]]:
+    """Return what was discarded in bytes; of a file, which is gone, what it took on disk."""
+    if pending.envelope is not None:
+        return sizes(pending.envelope.items)
+    return [(BYTES[pending.category], pending.file.disk_bytes)] if pending.file is not None else []

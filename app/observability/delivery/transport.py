@@ -23,7 +23,7 @@ from ..types import Event
 from .bounds import Bounds
 from .clock import Clock, SystemClock
 from .connection import IngestConnection
-from .envelopes import DURABLE, main_category, quantities, tally_of, weight_of
+from .envelopes import DURABLE, main_category, quantities, sizes, tally_of, weight_of
 from .outbox import Pending
 from .outcomes import Outcome, Outcomes
 from .sender import Sender
@@ -170,6 +170,8 @@ class DeliveryTransport(Transport):
         if item is not None:
             for category, amount in quantities(item):
                 self.counters.count(reason, category, amount)
+            for category, size in sizes([item]):
+                self.counters.measure(reason, category, size)
         else:
             self.counters.count(reason, data_category or "default", quantity)
 

@@ -334,3 +334,46 @@ def test_discards_are_reported_to_sentry_once_a_minute_and_again_if_the_report_i
         pass_time(clock, server, 1, seconds=61, item_type="client_report")
         (report,) = server.events("client_report")
     assert report["discarded_events"] == [{"reason": "sample_rate", "category": "transaction", "quantity": 5}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "counted", "measured"),
+    [("log", "log_item", "log_byte"), ("trace_metric", "trace_metric", "trace_metric_byte")],
+)
+def test_discarded_logs_and_metrics_are_reported_with_their_bytes(
+    kind: str, counted: str, measured: str, tmp_path: Path
+) -> None:
+    payload = {"version": 2, "items": [{"body": "x" * 50}, {"body": "y" * 50}]}
+    size = len(json.dumps(payload, separators=(",", ":")))
+    with IngestServer() as server, delivery(server.dsn, tmp_path) as transport:
+        server.answer_with(200, {"X-Sentry-Rate-Limits": f"60:{counted}:organization"}, times=1)
+        transport.capture_envelope(error())
+        server.wait_for(1)
+        transport.flush(5)
+        transport.capture_envelope(item(kind, payload, item_count=2))
+        (lost,) = item(kind, payload, item_count=2).items
+        transport.record_lost_event("queue_overflow", counted, lost)
+        transport.flush(5)
+        reported = [each for report in server.events("client_report") for each in report["discarded_events"]]
+        assert transport.status()["fates"][counted] == {"queue_overflow": 2, "ratelimit_backoff": 2}
+    assert {(each["reason"], each["category"]): each["quantity"] for each in reported} == {
+        ("queue_overflow", counted): 2,
+        ("queue_overflow", measured): size,
+        ("ratelimit_backoff", counted): 2,
+        ("ratelimit_backoff", measured): size,
+    }
+
+
+def test_bytes_of_logs_that_were_left_on_disk_are_reported_too(tmp_path: Path) -> None:
+    server = IngestServer()
+    server.start()
+    server.stop()
+    with delivery(server.dsn, tmp_path) as transport:
+        transport.capture_envelope(item("log", {"items": []}, item_count=3))
+    server.start()
+    server.answer_with(400, times=1)
+    with server, delivery(server.dsn, tmp_path) as heir:
+        server.wait_for_requests(1)
+        heir.flush(5)
+        (report,) = server.events("client_report")
+    assert {each["category"] for each in report["discarded_events"]} == {"log_item", "log_byte"}

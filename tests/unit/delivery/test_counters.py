@@ -83,3 +83,15 @@ def test_a_forked_child_counts_from_zero_so_that_nothing_is_reported_twice() -> 
     counters._lock.release()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert counters.drain_discarded() == [("before_send", "error", 7)]
+
+
+def test_the_size_of_a_discard_is_reported_beside_its_number_and_is_no_fate() -> None:
+    counters = Counters()
+    counters.count(Fate.QUEUE_OVERFLOW, "log_item", 2)
+    counters.measure(Fate.QUEUE_OVERFLOW, "log_byte", 340)
+    counters.measure(Fate.REFUSED_BY_QUOTA, "log_byte", 5)
+    assert counters.snapshot() == {"log_item": {"queue_overflow": 2}}
+    assert counters.drain_discarded() == [
+        ("queue_overflow", "log_byte", 340),
+        ("queue_overflow", "log_item", 2),
+    ]
