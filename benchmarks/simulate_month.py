@@ -7,11 +7,13 @@ Nothing in it depends on the speed of the machine: the same seed gives the same 
 import argparse
 import math
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from app.observability.budget import OTHERS, Budget, FoldKey, Reason
 from app.observability.budget.ledger import Ledger, Limits
@@ -22,6 +24,9 @@ HOUR_S = 3600.0
 DAY_S = 86_400.0
 START = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 SPANS_A_TRACE = 8
+README = Path(__file__).resolve().parent.parent / "README.md"
+BLOCK = re.compile(r"(<!-- table: month -->\n).*?(<!-- /table -->)", re.DOTALL)
+"""Where the README shows the table."""
 SETTLE_EVERY_S = 60.0
 """Real replicas settle every ten seconds while something happens; a minute is harder and quicker to simulate."""
 
@@ -335,16 +340,34 @@ def is_good(plan: Plan, outcome: Outcome) -> bool:
     )
 
 
+def with_table(readme: str, text: str) -> str:
+    """Return the README with a new table in the place of the old one.
+
+    Raises:
+        ValueError: it has no place for one.
+    """
+    changed, count = BLOCK.subn(lambda found: f"{found[1]}{text}\n{found[2]}", readme)
+    if count != 1:
+        raise ValueError("the README must have exactly one <!-- table: month --> ... <!-- /table -->")
+    return changed
+
+
 def main() -> int:
-    """Run the month of issue and README and print its table."""
+    """Run the README's month and print its table, or write it there if every promise was kept."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=Plan.seed)
-    plan = replace(Plan(), seed=parser.parse_args().seed)
+    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    options = parser.parse_args()
+    plan = replace(Plan(), seed=options.seed)
     started = time.perf_counter()
     outcome = Simulation(plan).run()
     print(table(plan, outcome))
     print(f"\nSimulated in {time.perf_counter() - started:.0f} s.")
-    return 0 if is_good(plan, outcome) else 1
+    if not is_good(plan, outcome):
+        return 1
+    if options.write:
+        README.write_text(with_table(README.read_text("utf-8"), table(plan, outcome)), "utf-8")
+    return 0
 
 
 if __name__ == "__main__":
