@@ -5,7 +5,6 @@ once a minute to look after the spool, and ends at `stop`.
 """
 
 import contextvars
-import gzip
 import http.client
 import logging
 import threading
@@ -17,8 +16,9 @@ from ..counters import Counters, Fate
 from .bounds import Bounds
 from .client_reports import INTERVAL_S, make_client_report, take_discards
 from .clock import Clock
-from .connection import Answer, IngestConnection
+from .connection import IngestConnection
 from .envelopes import DURABLE, RawEnvelope, Tally
+from .exchange import Answer
 from .outbox import Outbox, Pending
 from .ratelimits import RateLimits
 from .store import Store
@@ -33,7 +33,6 @@ RETRY_WHILE_FLUSHING_S = 0.25
 MOST_ATTEMPTS_IN_MEMORY = 10
 TIDY_EVERY_S = 60.0
 JOIN_TIMEOUT_S = 2.0
-SMALLEST_GZIP = 500
 RETRYABLE = (408, 425)
 
 
@@ -385,11 +384,8 @@ class Sender:
 
     def _post(self, raw: RawEnvelope) -> Answer | None:
         body = raw.to_bytes(sent_at=self._clock.time())
-        encoding = None
-        if len(body) >= SMALLEST_GZIP:
-            body, encoding = gzip.compress(body, compresslevel=5, mtime=0), "gzip"
         try:
-            return self._connection.post(body, encoding=encoding)
+            return self._connection.post(body)
         except (OSError, http.client.HTTPException) as failure:
             self._note_error(type(failure).__name__)
             return None
