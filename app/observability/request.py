@@ -18,11 +18,11 @@ from sentry_sdk.tracing import Transaction
 from .capture import capture_error
 from .outcome import conclude
 from .routing import RouteTable
+from .scopes import CleanScopes
 from .state import Flow, enter_flow
 from .tasks import watch_tasks
-from .tracing import Sampler, has_spans, incoming_trace, join_trace, start_transaction
+from .tracing import Sampler, has_spans, start_transaction
 from .types import AsgiApp, AsgiScope, Message, Receive, Send
-from .user import CleanScopes
 
 ORIGIN = "auto.http.fastapi"
 MECHANISM = "fastapi"
@@ -227,8 +227,7 @@ class SentryMiddleware:
         if loop is not self._watched:
             watch_tasks(loop)
             self._watched = loop
-        isolation = options.scopes.isolation()
-        join_trace(isolation, incoming_trace(scope))
+        isolation = options.scopes.isolation(scope)
         previous = (Scope.get_isolation_scope(), Scope.get_current_scope())
         root = scope.get("root_path") or ""
         path = scope["path"].removeprefix(root) if root else scope["path"]

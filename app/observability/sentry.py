@@ -40,13 +40,14 @@ from .request import HttpOptions
 from .requestdata import RequestEnricher, platform_tags
 from .routes import TEST_PATH, ObservabilityRoute, Pages
 from .routing import RouteTable
+from .scopes import CleanScopes
 from .scrubbing import Scrubber
 from .settings import Mode, ObservabilitySettings
 from .state import current_flow
 from .tracing import Sampler
 from .tunnel import Tunnel
 from .upstream import HttpxIntegration, tag_upstream_failure
-from .user import TIER_TAG, CleanScopes, Identify, accept_tiers
+from .user import TIER_TAG, Identify, accept_tiers
 from .version import PACKAGE
 from .websocket import WebSocketInstrumentation, WebSocketOptions
 

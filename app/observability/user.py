@@ -80,37 +80,6 @@ def apply_user(scope: sentry_sdk.Scope, user: UserContext) -> None:
         scope.remove_tag(TIER_TAG)
 
 
-class CleanScopes:
-    """Makes the two scopes that each request and connection starts with.
-
-    Tags that were set before the application began to serve stay. A user, his tier and breadcrumbs do not, nor does
-    anything that a start-up or worker task sets later: it would be shown with everybody's requests.
-    """
-
-    def __init__(self, base: sentry_sdk.Scope) -> None:
-        self.base = base
-        self._isolation: sentry_sdk.Scope | None = None
-        self._current: sentry_sdk.Scope | None = None
-
-    def isolation(self) -> sentry_sdk.Scope:
-        """Return an isolation scope of its own."""
-        if self._isolation is None:
-            clean = self.base.fork()
-            clean.set_user(None)
-            clean.remove_tag(TIER_TAG)
-            clean.clear_breadcrumbs()
-            self._isolation = clean
-        return self._isolation.fork()
-
-    def current(self) -> sentry_sdk.Scope:
-        """Return a current scope without the span, and its name, of whatever ran in this thread before."""
-        if self._current is None:
-            clean = sentry_sdk.get_current_scope().fork()
-            clean.clear()
-            self._current = clean
-        return self._current.fork()
-
-
 class UserTierMiddleware:
     """Pure ASGI middleware that resolves `identify` and binds user and tier, for HTTP and WebSocket alike.
 

@@ -24,10 +24,11 @@ from .authentication import STATUSES
 from .capture import capture_error
 from .outcome import conclude
 from .routing import RouteTable
+from .scopes import CleanScopes, LazyScope
 from .state import Flow, current_flow, enter_flow
-from .tracing import Sampler, incoming_trace, join_trace, start_transaction
+from .tracing import Sampler, start_transaction
 from .types import AsgiApp, AsgiScope, Message, Receive, Send
-from .user import CleanScopes, apply_user
+from .user import apply_user
 
 OP = "websocket.message"
 ORIGIN = "auto.websocket.fastapi"
@@ -203,10 +204,9 @@ class WebSocketInstrumentation:
 
     async def __call__(self, app: AsgiApp, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Run one connection; exceptions of the application are captured and re-raised."""
-        connection = self.options.scopes.isolation()
-        join_trace(connection, incoming_trace(scope))
+        connection = self.options.scopes.isolation(scope)
         previous = (Scope.get_isolation_scope(), Scope.get_current_scope())
-        first = connection.fork()
+        first: Scope = LazyScope(connection)
         flow = WebSocketFlow(
             scope,
             first,
