@@ -9,9 +9,10 @@ import asyncio
 import threading
 import time
 import uuid
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from datetime import UTC, datetime
-from typing import Any
+from hashlib import blake2b
+from typing import Any, Protocol, cast
 
 import sentry_sdk
 
@@ -19,7 +20,7 @@ from .budget import Alarm, Budget, BudgetFile, FoldKey, Reason, Tally
 from .budget.leases import SharedLeases
 from .capture import is_in_app
 from .counters import Counters, Fate
-from .pipeline import Decision
+from .pipeline import DECISION, Decision
 from .state import Receipt, current_flow, mark_seen
 from .testerror import SentryTestError
 from .types import Event, Hint
@@ -28,6 +29,19 @@ TICK_S = 1.0
 RATE_KEPT_S = 1.0
 MAX_REMEMBERED = 4096
 EXEMPT = "exempt_from_folding"
+
+
+class Disk(Protocol):
+    """What the transport offers for events that are still to be paid for."""
+
+    def keep_unpaid(self, event: Event, key: FoldKey) -> bool:
+        """Put a scrubbed event on disk; false if there is no room."""
+
+    def read_unpaid(self, event_id: str) -> Event | None:
+        """Return it again; None if it is gone."""
+
+    def forget_unpaid(self, event_id: str) -> None:
+        """Remove it."""
 
 
 class ErrorFolding:
@@ -55,6 +69,8 @@ class ErrorFolding:
         self._rate = 0.0
         self._rate_until = 0.0
         self._last_ids: OrderedDict[FoldKey, str] = OrderedDict()
+        self._instead: deque[Tally] = deque()
+        """Events that waited and were paid for by a later one of their kind."""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -68,6 +84,9 @@ class ErrorFolding:
         self.start()
         key = hint["fold_key"] = fold_key(event, error)
         verdict = self.budget.judge(key)
+        if verdict.instead is not None:
+            self._instead.append(verdict.instead)
+            self._wake.set()
         if not verdict.admit:
             return self._fold(key, event, hint, is_owed=verdict.reason is Reason.BUDGET)
         self._stand(key, event["event_id"])
@@ -83,16 +102,16 @@ class ErrorFolding:
                 self._last_ids.popitem(last=False)
 
     def _fold(self, key: FoldKey, event: Event, hint: Hint, *, is_owed: bool) -> Decision:
-        self.counters.count(Fate.BUDGET if is_owed else Fate.FOLDED, "error")
         standing = self._last_ids.get(key)
-        decision = Decision.FOLD
-        if (
-            standing is None and is_owed
-        ):  # the first of its kind, to be sent under its own id when it can be paid
+        if standing is None and is_owed:
+            # The first of its kind here, to be sent under its own id when it can be paid for: no fate yet.
             decision = Decision.KEEP
             standing = str(event["event_id"])
             self._stand(key, standing)
             self._wake.set()
+        else:
+            decision = Decision.FOLD
+            self.counters.count(Fate.BUDGET if is_owed else Fate.FOLDED, "error")
         receipt = hint.get("receipt")
         if isinstance(receipt, Receipt):
             receipt.event_id = standing
@@ -102,10 +121,29 @@ class ErrorFolding:
         return decision
 
     def sent(self, event: Event, hint: Hint) -> None:
-        """Keep the scrubbed event, so that a tally of its kind looks like it."""
+        """Keep the scrubbed event, so that a tally of its kind looks like it; on disk if it is still to be paid for."""
         key = hint.get("fold_key")
-        if key is not None:
-            self.budget.remember(key, event)
+        if key is None:
+            return
+        self.budget.remember(key, event)
+        disk = _disk()
+        if hint.get(DECISION) is Decision.KEEP and disk is not None and disk.keep_unpaid(event, key):
+            event_id = str(event["event_id"])
+            if not self.budget.wait(key, event_id):
+                disk.forget_unpaid(event_id)
+
+    def take_over(self, key: tuple[str, ...], event_id: str, event: Event, captured_at: float) -> bool:
+        """Take over an event that a dead process could not pay for; false if it need not be kept on disk."""
+        if self._stop.is_set():
+            return True  # for the next process
+        if len(key) != len(FoldKey._fields):
+            return False
+        if not self.budget.take_over(FoldKey(*key), event_id, event, captured_at):
+            return False
+        self._stand(FoldKey(*key), event_id)
+        self.start()
+        self._wake.set()
+        return True
 
     def pay_transaction(self, spans: int) -> bool:
         """Pay for a transaction with `spans` spans, itself included; False if the month has no room for it."""
@@ -147,13 +185,17 @@ class ErrorFolding:
                 self.tick()
 
     def tick(self) -> None:
-        """Send due tallies and alarms, and settle with the store."""
+        """Send due tallies and alarms, and settle with the store; nothing while there is no client to send with."""
+        if not sentry_sdk.get_client().is_active():
+            return
+        while self._instead:
+            send_tally(self._instead.popleft())
         for tally in self.budget.due_tallies():
             send_tally(tally)
         for alarm in self.budget.alarms():
             send_alarm(alarm)
-        if self.store is not None:
-            self.store.save_if_due()
+        if self.store is not None and self.store.save_if_due():
+            self._wake.set()  # there may be units now for what waits
         if self.leases is not None:
             self.leases.draw_if_away()
 
@@ -171,8 +213,9 @@ class ErrorFolding:
             tallies = []  # `SharedBudget.stop` has left them to the other replicas
         else:
             tallies = self.budget.final_tallies() if with_tallies else []
-        for tally in tallies:
+        for tally in (*self._instead, *tallies):
             send_tally(tally)
+        self._instead.clear()
 
 
 class SharedBudget:
@@ -203,8 +246,12 @@ def fold_key(event: Event, error: BaseException | None) -> FoldKey:
         logentry = event.get("logentry") or {}
         template = logentry.get("message") or event.get("message") or ""
         fingerprint = "/".join(str(part) for part in event.get("fingerprint") or ())
+        # Written to disk, where only scrubbed text may go: a message is told apart by its digest.
+        text = (fingerprint or str(template)).encode("utf-8", "replace")
         return FoldKey(
-            str(event.get("logger") or event.get("level") or "message"), fingerprint or str(template), route
+            str(event.get("logger") or event.get("level") or "message"),
+            blake2b(text, digest_size=8).hexdigest(),
+            route,
         )
     kind = type(error)
     return FoldKey(f"{kind.__module__}.{kind.__qualname__}", _top_frame(error), route)
@@ -233,12 +280,18 @@ def _count_on(event: Event, occurrences: int) -> None:
 
 def send_tally(tally: Tally) -> None:
     """Send a count that no event has carried yet: the first of its kind that had to wait, or one more of a kind."""
-    event: Event = dict(tally.sample or {"level": "error", "message": f"Repeats of {tally.key.exception}"})
-    if tally.reason is not Reason.NEW or "event_id" not in event:
+    disk = _disk() if tally.unpaid else None
+    unpaid = disk.read_unpaid(tally.unpaid) if disk is not None else None
+    event: Event = dict(
+        unpaid or tally.sample or {"level": "error", "message": f"Repeats of {tally.key.exception}"}
+    )
+    if "event_id" not in event or not (unpaid or tally.reason is Reason.NEW):
         event["event_id"] = uuid.uuid4().hex
         event["timestamp"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     _count_on(event, tally.occurrences)
     _capture(event)
+    if disk is not None:
+        disk.forget_unpaid(tally.unpaid)
 
 
 def send_alarm(alarm: Alarm) -> None:
@@ -262,3 +315,8 @@ def send_alarm(alarm: Alarm) -> None:
 
 def _capture(event: dict[str, Any]) -> None:
     sentry_sdk.get_client().capture_event(event, {EXEMPT: True})
+
+
+def _disk() -> Disk | None:
+    transport = sentry_sdk.get_client().transport
+    return cast(Disk, transport) if hasattr(transport, "keep_unpaid") else None

@@ -129,4 +129,5 @@ def make_transport(handle: Observability, pipeline: Pipeline) -> Transport:
         counters=handle.counters,
         spool_dir=settings.spool_dir / "envelopes",
         flush_timeout_s=settings.flush_timeout_s,
+        on_unpaid=handle.folding.take_over if handle.folding is not None else None,
     )

@@ -24,15 +24,8 @@ Clock: TypeAlias = Callable[[], float]
 
 MAX_TALLIES = 256
 MAX_KEPT_KINDS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What to do with an error: `occurrences` goes on the event if it is admitted, and is 0 if not."""
-
-    admit: bool
-    occurrences: int
-    reason: Reason
+DESCRIBED_WITHIN_S = 1.0
+"""So long the first event of a kind may take from being judged to being remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +33,8 @@ class Tally:
     """A count to be sent as one more event of its kind; already paid, and counted as reported.
 
     `sample` is what the caller last gave for this kind, or None (after a restart, or for `OTHERS`);
-    `is_scrubbed` says that it came through `remember`.
+    `is_scrubbed` says that it came through `remember`. `unpaid` is the id of an event that was given to `wait`: that
+    event is to be sent.
     """
 
     key: FoldKey
@@ -48,6 +42,20 @@ class Tally:
     reason: Reason
     sample: Any
     is_scrubbed: bool
+    unpaid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do with an error: `occurrences` goes on the event if it is admitted, and is 0 if not.
+
+    `instead` is an earlier event of its kind that waited to be paid for: it is to be sent, and stands for both.
+    """
+
+    admit: bool
+    occurrences: int
+    reason: Reason
+    instead: Tally | None = None
 
 
 FOLDED = Verdict(admit=False, occurrences=0, reason=Reason.FOLDED)
@@ -118,6 +126,8 @@ class Budget:
                 return FOLDED
             if not self._pay(kind, reason, now):
                 return FOLDED if reason is Reason.RESTARTED else HELD_BACK
+            if kind.unpaid:
+                return Verdict(False, 0, Reason.FOLDED, instead=self._tally(kind, reason, now))
             return Verdict(True, self._report(kind, now), reason)
 
     def remember(self, key: FoldKey, sample: Mapping[str, Any]) -> None:
@@ -126,6 +136,37 @@ class Budget:
             kind = self._memory.kinds.get(key)
             if kind is not None:
                 self._memory.keep(kind, scrubbed=sample)
+
+    def wait(self, key: FoldKey, event_id: str) -> bool:
+        """Note that an event which was held back is on disk until it can be paid for; false if it need not be.
+
+        It becomes the next event of its kind, under its own id, however that comes about.
+        """
+        with self._lock:
+            kind = self._memory.kinds.get(key)
+            if kind is None or not kind.pending or kind.unpaid:
+                return False
+            self._memory.wait(kind, event_id)
+            return True
+
+    def take_over(self, key: FoldKey, event_id: str, sample: Mapping[str, Any], at: float) -> bool:
+        """Take over an event that waits on disk from a process that died; false if it need not be kept."""
+        now = self._clock()
+        with self._lock:
+            kind = self._memory.take_over(key, event_id, min(at, now))
+            if not kind.pending or kind.unpaid not in ("", event_id):
+                return False
+            self._memory.wait(kind, event_id)
+            self._memory.keep(kind, scrubbed=sample)
+            self.is_dirty = True
+            self.is_urgent = self.is_urgent or not (kind.known or self._is_dry)
+            return True
+
+    def strike(self, state: Mapping[str, Any]) -> None:
+        """Take counts out of the `state` of a process that died, whose events were taken over from disk."""
+        with self._lock:
+            for entry in state.get("kinds", ()):
+                self._memory.strike(entry)
 
     def due_tallies(self, now: float | None = None) -> list[Tally]:
         """Return the counts that should be sent now: kinds that went quiet, and new ones that had to wait."""
@@ -138,7 +179,7 @@ class Budget:
                 if is_short and kind.known and kind.pending < self._schedule.many:
                     continue
                 reason = kind.tally_due(now, self._schedule)
-                if reason is None:
+                if reason is None or (kind.is_undescribed() and now - kind.since < DESCRIBED_WITHIN_S):
                     continue
                 if self._pay(kind, reason, now):
                     tallies.append(self._tally(kind, reason, now))
@@ -325,7 +366,8 @@ class Budget:
         sample = kind.scrubbed if kind.latest is None else kind.latest
         is_scrubbed = kind.latest is None and sample is not None
         self.is_dirty = True
-        return Tally(kind.key, self._report(kind, now), reason, sample, is_scrubbed)
+        unpaid = kind.unpaid
+        return Tally(kind.key, self._report(kind, now), reason, sample, is_scrubbed, unpaid)
 
     def _merge_rest(self, kinds: list[Kind], units: int) -> list[Kind]:
         """Fold the smallest counts into one, so that what is left of the budget covers every count."""

@@ -136,6 +136,9 @@ class BudgetFile:
 
     def _adopt(self, left: dict[str, Any], ledger: Ledger, now: float) -> None:
         """Take over the counts of processes that are gone; only once, should the file keep them for want of disk."""
+        for name, state in left.items():
+            if name != self._holder:
+                self._budget.strike(state)
         for name in [name for name in left if name != self._holder and ledger.is_gone(name)]:
             state = left.pop(name)
             if name not in self._adopted:

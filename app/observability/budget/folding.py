@@ -91,6 +91,8 @@ class Kind:
     known: bool = False
     """Reported before, here or by another process: no longer news."""
     returned: bool = False
+    unpaid: str = ""
+    """Id of its first event, which is on disk and could not be paid for so far."""
     seen_here: int = 0
     """Occurrences in this process."""
     digest: str = ""
@@ -148,6 +150,10 @@ class Kind:
         )
         return self.pending >= schedule.surge * usual * (now - self.last_event)
 
+    def is_undescribed(self) -> bool:
+        """Say whether nobody has given a sample of this kind, which is news, so far."""
+        return not self.known and self.latest is None and self.scrubbed is None
+
     def gap_s(self, schedule: Schedule) -> float:
         """Return the time between routine reports: the age of the episode at the last one, within bounds."""
         return min(max(self.last_event - self.since, schedule.min_gap_s), schedule.max_gap_s)
@@ -159,4 +165,5 @@ class Kind:
         self.last_event = now
         self.known = True
         self.returned = False
+        self.unpaid = ""
         return occurrences

@@ -14,6 +14,7 @@ Report: TypeAlias = tuple[float, float]
 
 MAX_KNOWN = 8192
 MAX_SAMPLES = 512
+MAX_COUNTED = 8192
 
 
 class Memory:
@@ -28,6 +29,8 @@ class Memory:
         self.fresh: dict[str, Report] = {}
         """Reports made here that the others were not told of."""
         self._by_digest: dict[str, Kind] = {}
+        self._counted: OrderedDict[str, None] = OrderedDict()
+        """Ids of events on disk whose occurrence is in our counts: the event and its count may come apart."""
         self._sampled: OrderedDict[FoldKey, Kind] = OrderedDict()
         self._max_kinds = max_kinds
 
@@ -49,6 +52,32 @@ class Memory:
             self._know(kind.digest, (kind.since, now))
         self.open.pop(kind.key, None)
         return kind.report(now)
+
+    def wait(self, kind: Kind, event_id: str) -> None:
+        """Note that the first event of a kind is on disk; its occurrence is counted as pending."""
+        kind.unpaid = event_id
+        self._count_once(event_id)
+
+    def take_over(self, key: FoldKey, event_id: str, at: float) -> Kind:
+        """Count an event that a dead process left on disk, unless its count came before."""
+        kind = self.kinds.get(key) or self._add(key, at)
+        if event_id not in self._counted:
+            self._count_once(event_id)
+            kind.pending += 1
+            kind.last_seen = max(kind.last_seen, at)
+            self.open[key] = kind
+        return kind
+
+    def strike(self, entry: dict[str, Any]) -> None:
+        """Take out of an entry what was counted by its event on disk."""
+        if entry.get("unpaid") in self._counted:
+            entry["pending"] = max(0, int(entry["pending"]) - 1)
+            del entry["unpaid"]
+
+    def _count_once(self, event_id: str) -> None:
+        self._counted[event_id] = None
+        if len(self._counted) > MAX_COUNTED:
+            self._counted.popitem(last=False)
 
     def keep(self, kind: Kind, *, latest: Any = None, scrubbed: Any = None) -> None:
         """Keep a sample of a kind; only the last some hundred kinds have one."""
@@ -99,6 +128,8 @@ class Memory:
                 "reported": kind.reported,
                 "known": kind.known,
             }
+            if kind.unpaid:
+                entry["unpaid"] = kind.unpaid
             if samples and kind.pending and kind.scrubbed is not None:
                 entry["sample"] = kind.scrubbed
             yield entry
@@ -112,6 +143,11 @@ class Memory:
         exception, frame, route = (str(part) for part in entry["key"])
         since, event, seen = (min(float(entry[name]), now) for name in ("since", "event", "seen"))
         pending, reported = max(0, int(entry["pending"])), max(0, int(entry["reported"]))
+        unpaid = str(entry.get("unpaid", ""))
+        if unpaid in self._counted:
+            pending = max(0, pending - 1)
+        elif unpaid:
+            self._count_once(unpaid)
         key = FoldKey(exception, frame, route)
         kind = self.kinds.get(key) or self._add(key, since)
         kind.since = min(kind.since, since)
@@ -141,7 +177,8 @@ class Memory:
         return kind
 
     def _push_out_oldest(self) -> None:
-        oldest_key = next(key for key in self.kinds if key != OTHERS)
+        evictable = (key for key, kind in self.kinds.items() if key != OTHERS and not kind.unpaid)
+        oldest_key = next(evictable, None) or next(key for key in self.kinds if key != OTHERS)
         oldest = self.kinds.pop(oldest_key)
         self._by_digest.pop(oldest.digest, None)
         self._sampled.pop(oldest_key, None)

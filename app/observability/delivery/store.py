@@ -17,6 +17,7 @@ from .outbox import Pending
 from .outcomes import Outcome, Outcomes
 from .spool import Spool
 from .spoolfile import DamagedFileError, SpoolFile
+from .unpaid import OnUnpaid, Unpaid
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,10 @@ class Store:
         outcomes: Outcomes,
         bounds: Bounds,
         clock: Clock,
+        on_unpaid: OnUnpaid | None = None,
     ) -> None:
         self.spool = spool
+        self.unpaid = Unpaid(self, gate=gate, bounds=bounds, clock=clock, on_unpaid=on_unpaid)
         self._gate = gate
         self._trim = trim
         self._counters = counters
@@ -112,6 +115,7 @@ class Store:
         except OSError as failure:
             self._rest(failure)
             return []
+        paid = {file.event_id for file in found if not self.unpaid.is_one(file)}
         return [
             Pending(
                 file.category,
@@ -122,6 +126,7 @@ class Store:
                 is_adopted=True,
             )
             for file in found
+            if not self.unpaid.take_over(file, is_paid=file.event_id in paid)
         ]
 
     def finish(self, pending: Pending, fate: Fate) -> None:
@@ -144,19 +149,25 @@ class Store:
             return "off"
         return "unusable" if self._clock.monotonic() < self._disk_rests_until else "on"
 
-    def _put(self, pending: Pending, raw: RawEnvelope) -> None:
-        body = raw.to_bytes()
-        pending.envelope, pending.weight = raw, 1 + len(body) // BYTES_A_UNIT
+    def write(
+        self, body: bytes, *, category: str, event_id: str | None, captured_at: float
+    ) -> SpoolFile | None:
+        """Write a file; None if there is no disk, or it refuses or has refused lately."""
         if self.spool is None or self._clock.monotonic() < self._disk_rests_until:
-            return
+            return None
         try:
-            pending.file = self.spool.write(
-                body, category=pending.category, event_id=pending.event_id, captured_at=pending.captured_at
-            )
+            return self.spool.write(body, category=category, event_id=event_id, captured_at=captured_at)
         except OSError as failure:
             self._rest(failure)
-        else:
-            pending.envelope = None
+            return None
+
+    def _put(self, pending: Pending, raw: RawEnvelope) -> None:
+        body = raw.to_bytes()
+        pending.weight = 1 + len(body) // BYTES_A_UNIT
+        pending.file = self.write(
+            body, category=pending.category, event_id=pending.event_id, captured_at=pending.captured_at
+        )
+        pending.envelope = raw if pending.file is None else None
 
     def _rest(self, failure: OSError) -> None:
         self._disk_rests_until = self._clock.monotonic() + DISK_REST_S

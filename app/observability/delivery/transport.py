@@ -9,7 +9,7 @@ import logging
 import os
 import random
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from .sender import Sender
 from .spool import Spool
 from .store import Store
 from .trimming import trim_event
+from .unpaid import OnUnpaid
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class DeliveryTransport(Transport):
         counters: receives one fate for everything that was captured.
         spool_dir: folder for the spool, shared by any number of processes; None keeps everything in memory.
         flush_timeout_s: how long `flush()` waits if it is not told.
+        on_unpaid: takes over events that a dead process had put on disk with `keep_unpaid`; without it they are sent.
         trim: makes an event that is too large for Sentry smaller, for one second try.
         bounds: how much may wait.
         clock: the time.
@@ -65,6 +67,7 @@ class DeliveryTransport(Transport):
         counters: Counters,
         spool_dir: Path | None = None,
         flush_timeout_s: float = 5.0,
+        on_unpaid: OnUnpaid | None = None,
         trim: Callable[[Event], Event] = trim_event,
         bounds: Bounds | None = None,
         clock: Clock | None = None,
@@ -74,6 +77,7 @@ class DeliveryTransport(Transport):
         self.counters = counters
         self._dsn = Dsn(dsn)
         self._gate = gate
+        self._on_unpaid = on_unpaid
         self._trim = trim
         self._bounds = bounds or Bounds()
         self._clock = clock or SystemClock()
@@ -102,6 +106,7 @@ class DeliveryTransport(Transport):
             outcomes=self._outcomes,
             bounds=self._bounds,
             clock=self._clock,
+            on_unpaid=self._on_unpaid,
         )
         self._sender = Sender(
             self._connection,
@@ -179,6 +184,20 @@ class DeliveryTransport(Transport):
         """Return False while the queue is nearly full or Sentry limits errors or traces: the SDK then samples less."""
         return self._sender.is_healthy()
 
+    # for the budget
+
+    def keep_unpaid(self, event: Event, key: Sequence[str]) -> bool:
+        """Put a scrubbed event on disk until its kind is paid for; false if there is no disk or no room."""
+        return self._store.unpaid.keep(event, key)
+
+    def read_unpaid(self, event_id: str) -> Event | None:
+        """Return an event that waits to be paid for; None if it is gone."""
+        return self._store.unpaid.read(event_id)
+
+    def forget_unpaid(self, event_id: str) -> None:
+        """Remove an event that waited: it was captured, or another stands for it."""
+        self._store.unpaid.forget(event_id)
+
     # what others ask
 
     def outcome(self, event_id: str) -> "Future[Outcome]":
@@ -194,7 +213,12 @@ class DeliveryTransport(Transport):
         For each category `captured` plus `adopted` (left by processes that died) equals the fates given here plus what
         is queued and spooled. Fates given by hooks (folded, budget, filtered) are of what never came here.
         """
-        return {**self._sender.status(), "spool": self._store.state(), "fates": self.counters.snapshot()}
+        return {
+            **self._sender.status(),
+            "unpaid": len(self._store.unpaid),
+            "spool": self._store.state(),
+            "fates": self.counters.snapshot(),
+        }
 
     def _accept(self, envelope: Envelope, event_id: str | None) -> None:
         category, tally = main_category(envelope), tally_of(envelope.items)
