@@ -20,7 +20,7 @@ from typing import Any, cast
 import sentry_sdk
 
 from .locals import describe_variables
-from .state import Receipt, current_flow, event_that_saw, mark_seen
+from .state import Receipt, current_flow, event_that_saw, mark_seen, note_escape
 from .types import Event, Hint
 
 MAX_FRAMES = 100
@@ -160,6 +160,12 @@ def _is_echo(link: BaseException, known: set[int]) -> bool:
     return isinstance(link, BaseExceptionGroup) and all(id(member) in known for member in link.exceptions)
 
 
+def is_unhandled(event: Event) -> bool:
+    """Whether an event, or the outline of one, is about an exception that nobody handled."""
+    values = (event.get("exception") or {}).get("values") or [{}]
+    return (values[-1].get("mechanism") or {}).get("handled") is False
+
+
 def drop_reported(event: Event, hint: Hint) -> Event | None:
     """Filter: let a failure through only once, however often it is logged, wrapped and captured."""
     error = (hint.get("exc_info") or (None, None, None))[1]
@@ -167,6 +173,8 @@ def drop_reported(event: Event, hint: Hint) -> Event | None:
         return event
     earlier = None if "replayed" in hint else event_that_saw(error)
     if earlier is not None:
+        if is_unhandled(event):
+            note_escape(earlier)
         receipt = hint.get("receipt")
         if isinstance(receipt, Receipt):
             receipt.event_id = earlier

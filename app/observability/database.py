@@ -23,10 +23,11 @@ from .budget.leases import is_own_work
 from .capture import capture_error, describe_exception, is_in_app
 from .dbfailures import PER_STATEMENT, DatabaseFailure, classify
 from .dbqueries import begin_query, calling_traceback, end_query, facts_of
-from .state import Flow, chain_of, current_flow, event_that_saw, mark_seen
+from .state import Flow, chain_of, current_flow, event_that_saw, mark_seen, undecided_flow
 from .types import Event, Hint
 
 MECHANISM = "sqlalchemy"
+STARTUP_S = 5.0
 _MARK = "__sentry_database__"
 _POOL_FIGURES = ("size", "checkedin", "checkedout", "overflow", "timeout")
 
@@ -195,16 +196,24 @@ def note_failure(error: BaseException, engine: Any, pool: Any = None) -> None:
         return
     error.__dict__.setdefault(_MARK, Mark(kind, engine, pool))
     traceback = calling_traceback(error.__traceback__)
-    flow = current_flow()
-    if flow is not None and flow.is_quiet:
+    flow = undecided_flow()
+    quiet = current_flow()
+    if quiet is not None and quiet.is_quiet:
         return  # a probe that finds the database down is answered; the routes that need it are the news
-    if flow is None or flow.is_settled:  # nobody will ask later
+    if flow is None:  # nobody will ask later
         if not _is_consequence(error) and event_that_saw(error) is None:
             _capture(error, traceback, level="error")
         return
     earlier = _pending_of(flow, kind)
     if earlier is None or event_that_saw(earlier) is None:
+        if current_flow() is None and flow.database_failures is None:  # a start-up that tries on and on
+            flow.call_later(STARTUP_S, functools.partial(_report_late, flow))
         _set_pending(flow, kind, error, traceback)
+
+
+def _report_late(flow: Flow) -> None:
+    if not flow.is_settled:
+        report_swallowed(flow, failed=True)
 
 
 def _pending_of(flow: Flow, kind: DatabaseFailure) -> BaseException | None:

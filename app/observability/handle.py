@@ -12,6 +12,7 @@ from .budget.fund import OutageFund
 from .budget.leases import SharedLeases
 from .counters import Counters
 from .folding import ErrorFolding
+from .held import holding
 from .pipeline import Pipeline
 from .recording import RecordingTransport
 from .settings import Mode, ObservabilitySettings
@@ -120,12 +121,12 @@ def make_transport(handle: Observability, pipeline: Pipeline) -> Transport:
     """Records in memory when LOCAL, delivers to Sentry when LIVE."""
     settings = handle.settings
     if handle.mode is Mode.LOCAL:
-        return RecordingTransport(gate=pipeline.gate, counters=handle.counters)
+        return RecordingTransport(gate=holding(pipeline.gate), counters=handle.counters)
     from .delivery import DeliveryTransport  # not needed, and no thread, unless LIVE
 
     return DeliveryTransport(
         str(settings.dsn),
-        gate=pipeline.gate,
+        gate=holding(pipeline.gate),
         counters=handle.counters,
         spool_dir=settings.spool_dir / "envelopes",
         flush_timeout_s=settings.flush_timeout_s,

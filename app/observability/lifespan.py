@@ -1,15 +1,20 @@
 """Lifespan: start-up failures are captured and delivered, shutdown flushes without blocking the loop.
 
-Users and tags set during start-up, or by tasks started there, stay there: the lifespan has scopes of its own.
+Users and tags set during start-up, or by tasks started there, stay there: the lifespan has scopes of its own. What
+goes wrong on the way, such as a database that is away, waits until start-up, or shutdown, has ended: if it ends in a
+crash, that is the one event.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
 from sentry_sdk import Scope
 
 from .capture import capture_error
+from .outcome import conclude
+from .state import Flow, enter_startup
 from .tasks import watch_tasks
 from .types import AsgiApp, AsgiScope, Message, Receive, Send
 
@@ -43,11 +48,14 @@ class LifespanInstrumentation:
         Scope.set_isolation_scope(previous[0].fork())
         Scope.set_current_scope(previous[1].fork())
         watch = watch_tasks(asyncio.get_running_loop())
-
         background = self.background
+        phase = _begin(scope)
 
         async def receive_and_act() -> Message:
+            nonlocal phase
             message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                phase = _begin(scope)
             if background is not None and message["type"] == "lifespan.startup":
                 background.start()
             elif background is not None and message["type"] == "lifespan.shutdown":
@@ -55,7 +63,9 @@ class LifespanInstrumentation:
             return message
 
         async def flush_first(message: Message) -> None:
-            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            kind = message["type"]
+            _end(phase, sys.exc_info()[1] if kind.endswith(".failed") else None)
+            if kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
                 watch.judge_all()
                 await asyncio.to_thread(self.flush)
             await send(message)
@@ -63,9 +73,28 @@ class LifespanInstrumentation:
         try:
             await app(scope, receive_and_act, flush_first)
         except Exception as error:
-            capture_error(error, handled=False, mechanism=MECHANISM)
+            _end(phase, error)
             await asyncio.to_thread(self.flush)
             raise
         finally:
+            _end(phase, sys.exc_info()[1])
+            enter_startup(None)
             Scope.set_isolation_scope(previous[0])
             Scope.set_current_scope(previous[1])
+
+
+def _begin(scope: AsgiScope) -> Flow:
+    """Begin to hold back what start-up, or shutdown, meets with."""
+    phase = Flow(scope, Scope.get_isolation_scope(), loop=asyncio.get_running_loop())
+    enter_startup(phase)
+    return phase
+
+
+def _end(phase: Flow, error: BaseException | None) -> None:
+    """Capture the crash that ended start-up or shutdown, if any, and send what no other event stands for."""
+    if isinstance(error, Exception):
+        phase.failure_id = capture_error(error, handled=False, mechanism=MECHANISM)
+    if phase.is_settled:
+        return
+    conclude(phase, failed=error is not None)
+    phase.is_settled = True

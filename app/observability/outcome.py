@@ -1,10 +1,10 @@
-"""Settles what a request or message leaves behind: swallowed database failures and logged errors.
+"""Settles what a request or message leaves behind: swallowed database failures, captured and logged errors.
 
 Called when a failed answer is about to be written, and once more at the end; the second call finds nothing left.
 """
 
 from .database import report_swallowed
-from .logged import settle
+from .held import release, settle
 from .state import Flow
 
 
@@ -18,6 +18,7 @@ def conclude(flow: Flow, *, failed: bool) -> str | None:
     database = report_swallowed(flow, failed=failed)
     if failed and flow.failure_id is None:
         flow.failure_id = database
+    release(flow)
     logged = settle(flow, failed=failed)
     if failed and flow.failure_id is None:
         flow.failure_id = logged

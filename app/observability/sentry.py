@@ -31,9 +31,9 @@ from .feedback import FeedbackPages
 from .feedback import use as use_for_feedback
 from .folding import SharedBudget
 from .handle import Observability, make_folding, make_transport
+from .held import expect_captured, hold_logged
 from .installation import installation_of
 from .lifespan import LifespanInstrumentation
-from .logged import hold_logged
 from .operations import name_failed_operation
 from .pipeline import Pipeline
 from .request import HttpOptions
@@ -162,7 +162,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
     pipeline = handle.pipeline = Pipeline(
         scrubber=Scrubber(extra_keys=settings.scrub_keys, allow_keys=settings.scrub_allow),
         counters=handle.counters,
-        filters=(hold_logged, drop_reported),
+        filters=(hold_logged, drop_reported, expect_captured),
         enrichers=(
             ExceptionEnricher(with_locals=settings.includes_locals),
             name_failed_operation,

@@ -8,8 +8,10 @@ Must not import anything that builds events.
 import asyncio
 import itertools
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 
 from sentry_sdk import Scope
@@ -19,6 +21,9 @@ from .types import AsgiScope, Event, Hint
 
 _serials = itertools.count(1)
 _SEEN = "__sentry_seen__"
+CAPTURED = "captured"
+"""Where the hint of a held event keeps the id of what the service captured itself."""
+ESCAPED = "escaped"
 MAX_CHAIN = 12
 FRESH_S = 60.0
 
@@ -84,6 +89,12 @@ class Flow:
             self.route = self.routes.match(self.asgi, self.root_path)
         return self.route
 
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
+        """Call something on the loop that this runs on, from whatever thread; never if the loop is gone."""
+        loop = self.loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(partial(loop.call_later, delay_s, callback))
+
     def begin_message(self) -> None:
         """Forget what the previous message has seen; the user stays, he belongs to the connection."""
         self.serial = next(_serials)
@@ -108,6 +119,28 @@ def enter_flow(flow: Flow | None) -> Flow | None:
     previous = _flow.get()
     _flow.set(flow)
     return previous
+
+
+_startup: ContextVar[Flow | None] = ContextVar("sentry_startup", default=None)
+
+
+def undecided_flow() -> Flow | None:
+    """The request, connection or start-up whose outcome is still open, if any: its failures may wait for it."""
+    flow = _flow.get() or _startup.get()
+    return flow if flow is not None and not flow.is_settled else None
+
+
+def enter_startup(flow: Flow | None) -> None:
+    """Make a flow that of the application's start-up or shutdown; unlike a request it is nobody's `current_flow()`."""
+    _startup.set(flow)
+
+
+def note_escape(event_id: str) -> None:
+    """Learn that an exception went on unhandled after the service had captured it itself, as this event."""
+    flow = undecided_flow()
+    for _, hint in (flow.held if flow is not None else None) or ():
+        if hint.get(CAPTURED) == event_id:
+            hint[ESCAPED] = True
 
 
 def causes_of(error: BaseException) -> list[BaseException]:
