@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import sentry_sdk
 
+from .cutting import cut
 from .locals import describe_variables
 from .state import Receipt, current_flow, event_that_saw, mark_seen, note_escape
 from .types import Event, Hint
@@ -85,7 +86,7 @@ def describe_frame(frame: FrameType, lineno: int, *, with_locals: bool) -> dict[
 
 
 def _cut(lines: list[str]) -> list[str]:
-    return [line.rstrip("\r\n")[:MAX_LINE_CHARS] for line in lines]
+    return [cut(line.rstrip("\r\n"), MAX_LINE_CHARS) for line in lines]
 
 
 def _frames(traceback: TracebackType | None, *, with_locals: bool) -> list[dict[str, Any]]:
@@ -105,8 +106,7 @@ def text_of(error: BaseException) -> str:
         parts = [str(error), *map(str, getattr(error, "__notes__", ()))]
     except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
         return "<unprintable>"
-    text = "\n".join(part for part in parts if part)
-    return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 3] + "..."
+    return cut("\n".join(part for part in parts if part), MAX_VALUE_CHARS)
 
 
 def _mechanism(base: dict[str, Any], number: int, parent: int | None, source: str | None) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from .cutting import cut
+
 MAX_VARIABLES = 40
 MAX_DEPTH = 4
 MAX_ITEMS = 12
@@ -41,7 +43,7 @@ def _describe(value: object, depth: int, room: list[int]) -> Any:
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, str):
-        return repr(_shorten(value))
+        return repr(cut(value, MAX_CHARS))
     if isinstance(value, (bytes, bytearray)):
         return repr(bytes(value[:MAX_CHARS]))
     if type(value) not in _BULKY:
@@ -62,19 +64,15 @@ def _describe(value: object, depth: int, room: list[int]) -> Any:
 def _describe_dict(value: dict[Any, Any], depth: int, room: list[int]) -> dict[str, Any]:
     described: dict[str, Any] = {}
     for key, item in itertools.islice(value.items(), MAX_ITEMS):
-        name = _shorten(key) if isinstance(key, str) else _safe_repr(key)
+        name = cut(key, MAX_CHARS) if isinstance(key, str) else _safe_repr(key)
         described[name] = _describe(item, depth + 1, room)
     if len(value) > MAX_ITEMS:
         described["..."] = f"{len(value) - MAX_ITEMS} more"
     return described
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 3] + "..."
-
-
 def _safe_repr(value: object) -> str:
     try:
-        return _shorten(repr(value))
+        return cut(repr(value), MAX_CHARS)
     except Exception:  # noqa: BLE001 - a foreign __repr__ may raise anything
         return f"<{type(value).__name__} whose repr failed>"

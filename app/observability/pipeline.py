@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
 from .counters import Counters, Fate
+from .cutting import mend_cuts
 from .scrubbing import Scrubber, minimal_event
 from .types import Event, Hint
 
@@ -206,6 +207,7 @@ class Pipeline:
         """Scrub; of the user only the id goes on, and what settings allow of e-mail and address: never a name."""
         user = event.get("user")
         kept: Event = {}
+        mend_cuts(event)
         if isinstance(user, dict):
             event["user"] = {"id": user["id"]} if user.get("id") is not None else {}
             kept = {

@@ -62,7 +62,7 @@ def test_notes_belong_to_the_text_and_an_unprintable_one_says_so() -> None:
     noted = ValueError("text")
     noted.add_note("order 17")
     assert (text_of(noted), text_of(Rude())) == ("text\norder 17", "<unprintable>")
-    assert len(text_of(ValueError("x" * 100_000))) == capture.MAX_VALUE_CHARS
+    assert 7_000 < len(text_of(ValueError("x" * 100_000))) <= capture.MAX_VALUE_CHARS
 
 
 @pytest.mark.parametrize("with_locals", [True, False])
