@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .cutting import cut
+from .fieldnames import fields_of
 
 MAX_VARIABLES = 40
 MAX_DEPTH = 4
@@ -47,7 +48,10 @@ def _describe(value: object, depth: int, room: list[int]) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return repr(bytes(value[:MAX_CHARS]))
     if type(value) not in _BULKY:
-        return _safe_repr(value)
+        fields = fields_of(value)
+        if fields is None:
+            return _safe_repr(value)
+        value = fields
     if isinstance(value, dict):
         if "asgi" in value and "headers" in value:
             return "<ASGI scope>"

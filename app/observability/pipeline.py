@@ -16,6 +16,7 @@ from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
 from .counters import Counters, Fate
 from .cutting import mend_cuts
+from .fieldnames import entries_with_field_names
 from .scrubbing import Scrubber, minimal_event
 from .types import Event, Hint
 
@@ -208,7 +209,9 @@ class Pipeline:
         user = event.get("user")
         kept: Event = {}
         mend_cuts(event)
-        if isinstance(user, dict):
+        if user is not None and not isinstance(user, dict):
+            del event["user"]
+        elif user is not None:
             event["user"] = {"id": user["id"]} if user.get("id") is not None else {}
             kept = {
                 key: user[key][:MAX_PERSONAL_CHARS] for key in self.personal if isinstance(user.get(key), str)
@@ -221,9 +224,9 @@ class Pipeline:
 
     def _small(self, kind: str, payload: Event, category: str) -> Event | None:
         try:
-            attributes = self.attributes()
+            attributes = entries_with_field_names(dict(payload.get("attributes") or {})) | self.attributes()
             if attributes:
-                payload = {**payload, "attributes": {**(payload.get("attributes") or {}), **attributes}}
+                payload = {**payload, "attributes": attributes}
             scrubbed: Event = self.scrubber.scrub(payload, kind).payload
             return scrubbed
         except Exception as failure:  # noqa: BLE001 - a hook is total

@@ -18,22 +18,24 @@ from sentry_sdk.integrations import Integration
 from sentry_sdk.integrations.atexit import AtexitIntegration
 from sentry_sdk.integrations.excepthook import ExcepthookIntegration
 from sentry_sdk.integrations.logging import (
-    LoggingIntegration,
     ignore_logger,
     ignore_logger_for_sentry_logs,
 )
 from sentry_sdk.integrations.threading import ThreadingIntegration
 
+from .attributes import keep_field_names
 from .authentication import Refusals
 from .capture import ExceptionEnricher, drop_reported, judge_first
 from .database import SqlalchemyIntegration, tag_database_failure, watch_engine
 from .feedback import FeedbackPages
 from .feedback import use as use_for_feedback
+from .fieldnames import FieldNames
 from .folding import SharedBudget
 from .handle import Observability, make_folding, make_transport
 from .held import expect_captured, hold_logged
 from .installation import installation_of
 from .lifespan import LifespanInstrumentation
+from .logrecords import NamingLoggingIntegration
 from .operations import name_failed_operation
 from .pipeline import Pipeline
 from .request import HttpOptions
@@ -180,6 +182,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
     handle.transport = make_transport(handle, pipeline)
     use_for_feedback(handle)
     judge_first(pipeline.judge)
+    keep_field_names()
     accept_tiers(settings.user_tiers)
     for name in IGNORED_LOGGERS:
         ignore_logger(name)
@@ -203,7 +206,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
             # spans of external calls; the SDK's own costs more and records whole addresses
             HttpxIntegration(host.lower() for host in settings.trace_targets),
             # breadcrumbs from INFO, events from ERROR, Sentry logs from the set level if they are wanted
-            LoggingIntegration(sentry_logs_level=getattr(logging, settings.logs_level.upper())),
+            NamingLoggingIntegration(sentry_logs_level=getattr(logging, settings.logs_level.upper())),
             ExcepthookIntegration(),  # crashes of scripts
             ThreadingIntegration(propagate_scope=True),  # crashes of threads, with their request's user
             AtexitIntegration(
@@ -214,6 +217,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
         before_send_transaction=pipeline.before_send_transaction,  # type: ignore[arg-type]
         before_send_log=pipeline.before_send_log,  # type: ignore[arg-type]
         before_send_metric=pipeline.before_send_metric if settings.enable_metrics else no_metric,  # type: ignore[arg-type]
+        event_scrubber=FieldNames(),  # type: ignore[arg-type]  # the SDK's would change the service's own dictionaries
         traces_sampler=lambda context: handle.sample_rate(),  # an incoming decision never raises our rate
         trace_propagation_targets=trace_targets(settings.trace_targets),
         include_local_variables=False,  # capture.py reads those of in-app frames
