@@ -2,7 +2,8 @@
 
 `FailureMiddleware` stands just inside Starlette's ServerErrorMiddleware and captures before the 500 is written.
 `OutcomeMiddleware` is innermost: it sees exceptions while they are being handled (Starlette 1.10 wipes their traceback
-afterwards) and the scope that routing writes to. Neither swallows an exception of the application.
+afterwards) and the scope that routing writes to. Neither swallows an exception of the application; a cancellation
+that nobody asked of the request goes on as `StrayCancellationError`, because a cancellation is not answered.
 """
 
 import asyncio
@@ -21,7 +22,13 @@ from .state import Flow, causes_of, current_flow
 from .types import AsgiApp, AsgiScope, Message, Receive, Send
 
 LATE_ANSWER = "Caught handled exception, but response already started."
+NO_ANSWER = "No response returned."
+"""All that is left of a cancellation behind Starlette's BaseHTTPMiddleware."""
 MAX_FIELDS = 20
+
+
+class StrayCancellationError(RuntimeError):
+    """Stands for the cancellation that ended a request which nobody cancelled, so that it is answered with 500."""
 
 
 class FailureMiddleware:
@@ -39,36 +46,56 @@ class FailureMiddleware:
         try:
             await self.app(scope, receive, send)
         except asyncio.CancelledError as error:
-            self._note_stray(error)
-            raise
+            flow = current_flow()
+            if not isinstance(flow, HttpFlow) or not is_stray(error) or is_client_gone(error, flow):
+                raise
+            flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM) or flow.failure_id
+            if flow.status:  # nothing can be answered any more
+                raise
+            raise StrayCancellationError("a task that the request awaited was cancelled") from error
         except Exception as error:
             flow = current_flow()
             if isinstance(flow, HttpFlow) and await self._answered(scope, receive, send, flow, error):
                 return
             raise
 
-    @staticmethod
-    def _note_stray(error: asyncio.CancelledError) -> None:
-        """Capture a cancellation that nobody asked of this request: it awaited a task that somebody else cancelled."""
-        flow, task = current_flow(), asyncio.current_task()
-        if isinstance(flow, HttpFlow) and task is not None and not task.cancelling():
-            flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM) or flow.failure_id
-
     async def _answered(
         self, scope: AsgiScope, receive: Receive, send: Send, flow: HttpFlow, error: Exception
     ) -> bool:
-        if is_client_gone(error):
+        failure = behind(error, flow)
+        if is_client_gone(failure, flow):
             flow.is_client_gone = True
             return False
-        cause = error.__cause__
-        failure = cause if cause is not None and str(error) == LATE_ANSWER else error
         flow.failure_id = capture_error(failure, handled=False, mechanism=MECHANISM) or flow.failure_id
         answer = self.options.answers.get(flow.route) if flow.is_quiet and flow.route else None
         return answer is not None and await answer(scope, receive, send, flow, error)
 
 
-def is_client_gone(error: BaseException) -> bool:
-    """Whether the failure is nothing but a client that hung up, also if wrapped on purpose or in a group."""
+def is_stray(error: BaseException) -> bool:
+    """Whether it is a cancellation that nobody asked of this task: it awaited one that somebody else cancelled.
+
+    A server that stops, a client that is gone or a time limit cancels the task itself.
+    """
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling()
+
+
+def behind(error: Exception, flow: Flow | None) -> BaseException:
+    """The failure itself, where Starlette raises an error of its own in its place."""
+    text = str(error) if type(error) is RuntimeError else ""  # a foreign `__str__` may raise
+    if error.__cause__ is not None and text == LATE_ANSWER:
+        return error.__cause__
+    raised = flow.raised if flow is not None else None
+    return raised if isinstance(raised, asyncio.CancelledError) and text == NO_ANSWER else error
+
+
+def is_client_gone(error: BaseException, flow: Flow | None = None) -> bool:
+    """Whether the failure is nothing but a client that hung up, also if wrapped on purpose or in a group.
+
+    A service that looks for that itself cancels its work, which ends its request with a cancellation.
+    """
+    if isinstance(error, asyncio.CancelledError) and isinstance(flow, HttpFlow) and flow.is_client_gone:
+        return True
     for link in causes_of(error):
         if isinstance(link, ClientDisconnect):
             return True
@@ -105,8 +132,9 @@ class OutcomeMiddleware:
 
         try:
             await self.app(scope, receive, watch)
-        except Exception as error:
-            flow.raised = error
+        except BaseException as error:
+            if isinstance(error, Exception) or is_stray(error):
+                flow.raised = error
             raise
 
 

@@ -16,6 +16,7 @@ from sentry_sdk import Scope
 from sentry_sdk.tracing import Transaction
 
 from .capture import capture_error
+from .hangup import look_for_client
 from .outcome import conclude
 from .routing import RouteTable
 from .scopes import CleanScopes
@@ -72,11 +73,14 @@ class HttpFlow(Flow):
     background: Transaction | None = None
     is_client_gone: bool = False
     is_sampled: bool = False
+    unread: list[Message] | None = None
 
     async def receive(self) -> Message:
         """Pass a message on; the start of the body is kept, undecoded, in case an error event needs it."""
-        message = await self.outer_receive()
-        if message["type"] == "http.request":
+        message = self.unread.pop(0) if self.unread else await self.outer_receive()
+        if message["type"] == "http.disconnect":
+            self.is_client_gone = self.is_client_gone or not self.ended_s  # else it has what it came for
+        elif message["type"] == "http.request":
             chunk = message.get("body", b"")
             if chunk:
                 if self.body is None:
@@ -98,6 +102,11 @@ class HttpFlow(Flow):
                 headers = [*self.answer_headers, (EVENT_ID_HEADER, self.failure_id.encode())]
                 message = {**message, "headers": headers}
         elif kind == "http.response.body" and not message.get("more_body", False) and not self.ended_s:
+            self.ended_s = time.perf_counter()
+            limit_ms = self.options.slow_request_ms
+            is_slow = limit_ms and (self.ended_s - self.started_s) * 1000 >= limit_ms
+            if is_slow and not self.is_sampled and not self.is_client_gone:
+                self.is_client_gone, self.unread = await look_for_client(self.outer_receive)
             await self.outer_send(message)
             self._answered()
             return
@@ -307,7 +316,8 @@ def report_slow(flow: HttpFlow) -> None:
     sentry_sdk.metrics.distribution(
         "http.server.slow_request", duration_ms, unit="millisecond", attributes=attributes
     )
-    if flow.is_sampled or flow.failure_id is not None or flow.is_client_gone:
+    is_cut_off = flow.is_client_gone or isinstance(sys.exc_info()[1], asyncio.CancelledError)
+    if flow.is_sampled or flow.failure_id is not None or is_cut_off:
         return
     context: dict[str, object] = {
         "duration_ms": duration_ms,

@@ -11,12 +11,13 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Mount
 from starlette.websockets import WebSocketDisconnect
 
-from app.observability.failure import LATE_ANSWER
+from app.observability.failure import LATE_ANSWER, NO_ANSWER
 from app.observability.websocket import _TOO_LATE
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +73,10 @@ async def test_an_exception_that_is_handled_has_its_traceback_until_the_answer_s
 
 def test_the_late_answer_says_what_we_look_for() -> None:
     assert LATE_ANSWER in inspect.getsource(wrap_app_handling_exceptions)
+
+
+def test_what_base_middleware_makes_of_a_cancellation_says_what_we_look_for() -> None:
+    assert f'raise RuntimeError("{NO_ANSWER}")' in inspect.getsource(BaseHTTPMiddleware)
 
 
 def test_sends_that_come_too_late_say_what_we_look_for() -> None:
