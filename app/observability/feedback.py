@@ -19,8 +19,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from .access import RateLimit, address_of
 from .browsers import cors_headers, first, is_allowed_origin, rate_headers, read_body
+from .gate import ScrubbedEvent
 from .pages import wants_html
-from .pipeline import Pipeline, ScrubbedEvent
+from .pipeline import Pipeline
 from .settings import Mode, ObservabilitySettings
 from .types import Event
 from .visitors import visitor_page

@@ -1,23 +1,25 @@
-"""The SDK's hooks: enrich, fold, scrub, and the last gate over every envelope.
+"""The SDK's hooks: enrich, fold, scrub.
 
-The way out of the process for everything: hooks see events early and cheaply, the gate sees whatever has no hook
-(sessions, attachments, feedback, check-ins, envelope headers). The hooks never raise: if anything fails, a minimal
-event built from an allow-list is sent instead and counted; what cannot be reduced safely is dropped and counted.
+Hooks see events early and cheaply; whatever has no hook is seen by the gate (gate.py). They never raise: if scrubbing
+fails, a minimal event built from an allow-list is sent instead and counted; what cannot be reduced safely is dropped
+and counted. An enricher that fails costs the event only what it would have added.
 """
 
-import json
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
-from sentry_sdk.envelope import Envelope, Item, PayloadRef
+from sentry_sdk.envelope import Envelope
 
 from .counters import Counters, Fate
 from .cutting import mend_cuts
 from .fieldnames import entries_with_field_names
+from .gate import Gate, ScrubbedEvent
 from .scrubbing import Scrubber, minimal_event
+from .shape import put_into_shape
 from .types import Event, Hint
 
 logger = logging.getLogger(__name__)
@@ -25,27 +27,10 @@ logger = logging.getLogger(__name__)
 Enricher: TypeAlias = Callable[[Event, Hint], Event | None]
 """Adds to an event that is about to be sent; None means that the event must not go out (it is counted)."""
 
-GATED_KINDS = {
-    "event": "event",
-    "transaction": "transaction",
-    "feedback": "feedback",
-    "check_in": "check_in",
-    "log": "log",
-    "trace_metric": "metric",
-    "span": "span",
-    "session": "session",
-    "sessions": "session",
-    "client_report": "client_report",
-}
-PERSONAL_SESSION_FIELDS = ("did", "ip_address", "user_agent")
 MAX_PERSONAL_CHARS = 254
 DECISION = "decision"
 """Where the hint keeps what was decided about an event."""
 NEUTRAL_SPAN: Event = {"name": "[Filtered]", "attributes": {}}
-
-
-class ScrubbedEvent(dict[str, Any]):
-    """An event that has been through the scrubber in this process; the gate need not scrub it again."""
 
 
 class Decision(StrEnum):
@@ -72,7 +57,7 @@ class Folding(Protocol):
 
 
 class Pipeline:
-    """Holds the hooks for `sentry_sdk.init`; thread-safe, no I/O."""
+    """Holds the hooks for `sentry_sdk.init`, and `gate` for the transport; thread-safe, no I/O."""
 
     def __init__(
         self,
@@ -92,16 +77,22 @@ class Pipeline:
         self.enrichers = tuple(enrichers)
         self.folding = folding
         self.attributes = attributes
-        self.allowed_attachments = frozenset(allowed_attachments)
         self.personal = tuple(personal)
         self.hook_failures = 0
         self._lock = threading.Lock()
+        self._gate = Gate(
+            scrubber=scrubber,
+            counters=counters,
+            allowed_attachments=allowed_attachments,
+            on_failure=self._note,
+        )
 
     # hooks of the SDK
 
     def before_send(self, event: Event, hint: Hint) -> Event | None:
         """Enrich, fold and scrub an error, message, check-in or feedback event; None if it must not go out."""
         try:
+            put_into_shape(event)
             return self._process(event, hint)
         except Exception as failure:  # noqa: BLE001 - a hook is total; see the module's first lines
             return self._reduced(event, failure)
@@ -113,6 +104,7 @@ class Pipeline:
                 len(event.get("spans") or ()) + 1
             ):
                 return None
+            put_into_shape(event)
             return self._scrub(event, "transaction")[0]
         except Exception as failure:  # noqa: BLE001 - a hook is total
             return self._reduced(event, failure)
@@ -122,7 +114,11 @@ class Pipeline:
         return self._small("log", log, "log_item")
 
     def before_send_metric(self, metric: Event, hint: Hint) -> Event | None:
-        """Add user and tier to a metric and scrub it; a metric that cannot be scrubbed is dropped and counted."""
+        """Add user and tier to a metric and scrub it; one that cannot be scrubbed or sent is dropped and counted."""
+        value = metric.get("value")
+        if isinstance(value, float) and not math.isfinite(value):
+            self.counters.count(Fate.FILTERED, "trace_metric")
+            return None
         return self._small("metric", metric, "trace_metric")
 
     def before_send_span(self, span: Event, hint: Hint) -> Event:
@@ -137,40 +133,7 @@ class Pipeline:
 
     def gate(self, envelope: Envelope) -> Envelope | None:
         """Return the envelope with every item scrubbed or dropped; None if nothing is left to send."""
-        items = [kept for item in envelope.items if (kept := self._gate_item(item)) is not None]
-        if not items:
-            return None
-        headers = dict(envelope.headers)
-        if "trace" in headers and not isinstance(headers["trace"], ScrubbedEvent):
-            headers["trace"] = self.scrubber.scrub(dict(headers["trace"]), "headers").payload
-        return Envelope(headers=headers, items=items)
-
-    def _gate_item(self, item: Item) -> Item | None:
-        kind = GATED_KINDS.get(item.type or "")
-        if kind is None:
-            return self._gate_attachment(item)
-        payload = item.payload.json
-        if kind == "client_report" or isinstance(payload, ScrubbedEvent):
-            return item
-        if payload is None:
-            payload = json.loads(item.get_bytes())
-        try:
-            if kind == "session":
-                payload = _without_person(payload)
-            scrubbed = self.scrubber.scrub(payload, kind).payload
-        except Exception as failure:  # noqa: BLE001 - the gate is a hook as well: nothing unscrubbed, nothing silent
-            self._note(failure)
-            if kind not in ("event", "transaction", "feedback"):
-                self.counters.count(Fate.SCRUB_FAILED, item.data_category)
-                return None
-            scrubbed = minimal_event(payload)
-        return Item(payload=PayloadRef(json=scrubbed), headers=dict(item.headers))
-
-    def _gate_attachment(self, item: Item) -> Item | None:
-        if item.type == "attachment" and item.headers.get("filename") in self.allowed_attachments:
-            return item
-        self.counters.count(Fate.FILTERED, item.data_category)
-        return None
+        return self._gate(envelope)
 
     # steps
 
@@ -188,10 +151,10 @@ class Pipeline:
 
     def _process(self, event: Event, hint: Hint) -> Event | None:
         folding = None if event.get("type") in ("check_in", "feedback") else self.folding
-        if DECISION not in hint and not self.judge(event, hint):
+        if DECISION not in hint and not self._is_worthy(event, hint):
             return None
         decision = hint[DECISION]
-        enriched = _apply(self.enrichers, event, hint)
+        enriched = self._enrich(event, hint)
         if enriched is None:
             return None
         event = enriched
@@ -204,11 +167,30 @@ class Pipeline:
             folding.sent(scrubbed, hint)
         return scrubbed if decision is Decision.SEND else None
 
+    def _is_worthy(self, event: Event, hint: Hint) -> bool:
+        try:
+            return self.judge(event, hint)
+        except Exception as failure:  # noqa: BLE001 - what cannot be judged is worth being seen
+            self._note(failure)
+            hint[DECISION] = Decision.SEND
+            return True
+
+    def _enrich(self, event: Event, hint: Hint) -> Event | None:
+        for step in self.enrichers:
+            try:
+                changed = step(event, hint)
+            except Exception as failure:  # noqa: BLE001 - a detail is missing; the event is worth more
+                self._note(failure)
+                continue
+            if changed is None:
+                return None
+            event = changed
+        return event
+
     def _scrub(self, event: Event, kind: str) -> tuple[ScrubbedEvent, tuple[Any, ...]]:
         """Scrub; of the user only the id goes on, and what settings allow of e-mail and address: never a name."""
         user = event.get("user")
         kept: Event = {}
-        mend_cuts(event)
         if user is not None and not isinstance(user, dict):
             del event["user"]
         elif user is not None:
@@ -216,6 +198,7 @@ class Pipeline:
             kept = {
                 key: user[key][:MAX_PERSONAL_CHARS] for key in self.personal if isinstance(user.get(key), str)
             }
+        mend_cuts(event)
         result = self.scrubber.scrub(event, kind)
         scrubbed = ScrubbedEvent(result.payload)
         if kept:
@@ -245,7 +228,7 @@ class Pipeline:
             is_first = self.hook_failures == 1
         if is_first:
             logger.warning(
-                "A Sentry hook failed with %s; minimal events are sent from here on where it fails",
+                "A Sentry hook failed with %s; where it fails, events are sent without what it adds",
                 type(failure).__name__,
             )
 
@@ -257,13 +240,6 @@ def _apply(steps: Iterable[Enricher], event: Event, hint: Hint) -> Event | None:
             return None
         event = changed
     return event
-
-
-def _without_person(payload: Event) -> Event:
-    clean = {key: value for key, value in payload.items() if key not in PERSONAL_SESSION_FIELDS}
-    if isinstance(clean.get("attrs"), dict):
-        clean["attrs"] = {k: v for k, v in clean["attrs"].items() if k not in PERSONAL_SESSION_FIELDS}
-    return clean
 
 
 _default = Pipeline(scrubber=Scrubber(), counters=Counters())

@@ -17,7 +17,7 @@ from sentry_sdk.client import SDK_INFO
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 from sentry_sdk.tracing import Span, Transaction
 
-from .pipeline import ScrubbedEvent
+from .gate import ScrubbedEvent
 from .types import Event
 
 

@@ -21,7 +21,8 @@ from .browsers import cors_headers, is_allowed_origin, netloc_of, rate_headers, 
 from .counters import Counters, Fate
 from .delivery.envelopes import RawEnvelope, category_of
 from .feedback import PREFIX, scrub_feedback
-from .pipeline import Decision, Pipeline, ScrubbedEvent
+from .gate import ScrubbedEvent
+from .pipeline import Decision, Pipeline
 from .settings import Mode, ObservabilitySettings
 from .types import Event
 
