@@ -9,6 +9,7 @@ that is gone or a deleted module cost a detail, never the event.
 import functools
 import linecache
 import os
+import re
 import sys
 import sysconfig
 import uuid
@@ -21,6 +22,7 @@ import sentry_sdk
 
 from .cutting import cut
 from .locals import describe_variables
+from .scrubbing import scrub_text
 from .state import Receipt, current_flow, event_that_saw, mark_seen, note_escape
 from .types import Event, Hint
 
@@ -30,6 +32,7 @@ MAX_VALUE_CHARS = 8192
 CONTEXT_LINES = 5
 MAX_LINE_CHARS = 256
 
+_NAME = re.compile(r"[\w.<>\[\]]{1,256}")
 _OWN_FOLDER = f"{Path(__file__).resolve().parent}{os.sep}"
 _TEST_ERROR = _OWN_FOLDER + "testerror.py"
 _LIBRARY_FOLDERS = tuple(
@@ -101,12 +104,31 @@ def _frames(traceback: TracebackType | None, *, with_locals: bool) -> list[dict[
 
 
 def text_of(error: BaseException) -> str:
-    """The exception's message with its notes, cut to what Sentry keeps; "<unprintable>" if str() raises."""
+    """The exception's message with its notes, cut to what Sentry keeps; "<unprintable>" for what str() fails on."""
+    parts = [_text(error), *map(_text, _notes_of(error))]
+    return cut("\n".join(part for part in parts if part), MAX_VALUE_CHARS)
+
+
+def _notes_of(error: BaseException) -> list[object]:
     try:
-        parts = [str(error), *map(str, getattr(error, "__notes__", ()))]
+        notes: Any = error.__notes__
+    except Exception:  # noqa: BLE001 - mostly there are none; a foreign __getattr__ may raise anything
+        return []
+    return notes if isinstance(notes, list) else []
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
     except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
         return "<unprintable>"
-    return cut("\n".join(part for part in parts if part), MAX_VALUE_CHARS)
+
+
+def name_of(name: object) -> str | None:
+    """The name of a type or module; scrubbed where it is none, as in a type that was made for one customer."""
+    if not isinstance(name, str):
+        return None
+    return name if _NAME.fullmatch(name) else scrub_text(cut(name, MAX_LINE_CHARS))
 
 
 def _mechanism(base: dict[str, Any], number: int, parent: int | None, source: str | None) -> dict[str, Any]:
@@ -135,8 +157,8 @@ def describe_exception(
         own = _mechanism(mechanism, number, parent, source)
         kind = type(link)
         value: dict[str, Any] = {
-            "type": kind.__qualname__,
-            "module": None if kind.__module__ == "builtins" else kind.__module__,
+            "type": name_of(kind.__qualname__),
+            "module": None if kind.__module__ == "builtins" else name_of(kind.__module__),
             "value": text_of(link),
             "mechanism": own,
         }
@@ -244,7 +266,7 @@ def capture_error(error: BaseException, *, handled: bool, mechanism: str, **fiel
         "exception": {
             "values": [
                 {
-                    "type": type(error).__qualname__,
+                    "type": name_of(type(error).__qualname__),
                     "value": "",
                     "mechanism": {"type": mechanism, "handled": handled},
                 }

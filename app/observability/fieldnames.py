@@ -21,6 +21,7 @@ from .types import Event
 MAX_DEPTH = 24
 MAX_ITEMS = 1_000
 MAX_TYPES = 1_024
+MAX_CHAINED = 100
 MAX_PLAIN_CONTAINERS = 5_000
 MAX_ENTRIES = 50_000
 """Of one event: what the SDK is given to serialize is bounded, however large a context is."""
@@ -41,10 +42,17 @@ class FieldNames:
 
     def scrub_event(self, event: Event) -> None:
         """Replace what would lose its names, field by field; the scrubbing itself is done by the hooks."""
+        exception = event.get("exception")
+        if type(exception) is dict and type(exception.get("values")) is list:
+            del exception["values"][:-MAX_CHAINED]  # of a group of thousands; the exception itself comes last
         for key, value in list(event.items()):
             if type(value) in _PLAIN or key == "sdk":  # which only the SDK writes
                 continue
-            event[key] = entries_with_field_names(value) if type(value) is dict else with_field_names(value)
+            try:
+                named = entries_with_field_names(value) if type(value) is dict else with_field_names(value)
+            except Exception:  # noqa: BLE001 - keys that cannot be compared; nothing of them leaves
+                named = {}
+            event[key] = named
 
 
 def entries_with_field_names(entries: dict[str, Any]) -> dict[str, Any]:
@@ -119,12 +127,11 @@ class _Naming:
                 return SCOPE
             named = {key: self.read(item) for key, item in islice(parts.items(), MAX_ITEMS)}
             if len(parts) > MAX_ITEMS:
-                named["..."] = _rest(parts)
+                named["..."] = f"... {len(parts) - MAX_ITEMS} more"
             return named
         if kind is list or kind is tuple:
             self._room -= len(parts)
-            items = [self.read(item) for item in islice(parts, MAX_ITEMS)]
-            return kind(items if len(parts) <= MAX_ITEMS else [*items, _rest(parts)])
+            return kind(self.read(item) for item in islice(parts, MAX_ITEMS))
         return parts
 
 
@@ -204,7 +211,3 @@ def _cut(items: Iterable[Any], count: int, kind: type) -> Any:
 
 def _is_scope(value: Mapping[Any, Any]) -> bool:
     return "asgi" in value and "headers" in value
-
-
-def _rest(parts: Any) -> str:
-    return f"... {len(parts) - MAX_ITEMS} more"

@@ -6,7 +6,7 @@ copy of such a record; other handlers have had the original. Overrides two priva
 """
 
 import copy
-from logging import LogRecord
+from logging import ERROR, LogRecord
 from typing import Any
 
 from sentry_sdk.integrations.logging import LoggingIntegration
@@ -25,13 +25,30 @@ class NamingLoggingIntegration(LoggingIntegration):
 
 
 def record_with_names(record: LogRecord) -> LogRecord:
-    """The record, or a copy of it where a value would lose its names; never raises."""
+    """The record, or a copy of it where a value would lose its names; never raises.
+
+    Of an error whose arguments do not fit its message the message is kept: the SDK would drop it without a word.
+    """
     message, arguments = with_field_names(record.msg), _arguments_with_names(record.args)
-    if message is record.msg and arguments is record.args:
+    if message is not record.msg or arguments is not record.args:
+        record = _copy(record, message, arguments)
+    if record.levelno < ERROR or not record.args or _can_be_formatted(record):
         return record
+    return _copy(record, message, ())
+
+
+def _copy(record: LogRecord, message: Any, arguments: Any) -> LogRecord:
     copied = copy.copy(record)
     copied.msg, copied.args = message, arguments
     return copied
+
+
+def _can_be_formatted(record: LogRecord) -> bool:
+    try:
+        record.getMessage()
+    except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
+        return False
+    return True
 
 
 def _arguments_with_names(arguments: Any) -> Any:
