@@ -40,7 +40,8 @@ def test_server_error_middleware_calls_its_exception_exc() -> None:
     assert "exc" in ServerErrorMiddleware.__call__.__code__.co_varnames
 
 
-async def test_an_exception_that_is_handled_has_its_traceback_until_the_answer_starts() -> None:
+async def test_an_exception_that_is_handled_has_its_traceback_when_the_answer_starts() -> None:
+    """Starlette 1.10 wipes it soon after, which is why we look then."""
     error = KeyError("lost")
     seen: list[Any] = []
     app = FastAPI()
@@ -68,7 +69,6 @@ async def test_an_exception_that_is_handled_has_its_traceback_until_the_answer_s
     app.add_exception_handler(KeyError, handler)
     await get(app, "/")
     assert seen == [(error, True)]
-    assert error.__traceback__ is None
 
 
 def test_the_late_answer_says_what_we_look_for() -> None:
@@ -129,6 +129,16 @@ def test_route_contexts_have_pattern_template_and_methods_with_all_prefixes() ->
     assert isinstance(mount.original_route, Mount)
     assert mount.path_format == "/m/{n}/{path}"
     assert mount.original_route.app is mounted
+
+
+def test_a_mount_of_an_included_router_is_among_the_route_contexts() -> None:
+    """FastAPI 0.143 leaves it out, so that what happens below it would have no name."""
+    app, outer, mounted = FastAPI(openapi_url=None), APIRouter(), FastAPI(openapi_url=None)
+    outer.mount("/m", mounted)
+    app.include_router(outer, prefix="/a")
+    (mount,) = iter_route_contexts(app.router.routes)
+    assert isinstance(mount.original_route, Mount)
+    assert mount.path_format == "/a/m/{path}"
 
 
 async def test_the_router_writes_the_endpoint_into_the_scope_and_a_mount_changes_its_root_path() -> None:
