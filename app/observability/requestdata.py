@@ -115,8 +115,10 @@ class RequestEnricher:
             for name, value in flow.asgi["headers"]:
                 if name == b"x-railway-request-id":
                     tags.setdefault("railway.request_id", value.decode("latin-1")[:64])
-        if flow.user is not None:
-            event.setdefault("user", {"id": flow.user.id})
+        if not event.get("user"):  # scopes.py sets an empty one
+            event.pop("user", None)
+            if flow.user is not None:
+                event["user"] = {"id": flow.user.id}
 
 
 def _describe_client(contexts: dict[str, Any], agent: str) -> None:

@@ -41,6 +41,10 @@ class LazyScope(Scope):
                 self._template = self._asgi = None
         return object.__getattribute__(self, name)
 
+    def set_user(self, value: dict[str, Any] | None) -> None:
+        """Set the user; none at all is an empty one, or that of the global scope would show."""
+        super().set_user(value or {})
+
     def _fill(self, template: Scope) -> None:
         fork = template.fork()
         if self._asgi is not None:
@@ -57,7 +61,8 @@ class CleanScopes:
     """Makes the two scopes that each request and connection starts with.
 
     Tags that were set before the application began to serve stay. A user, his tier and breadcrumbs do not, nor does
-    anything that a start-up or worker task sets later: it would be shown with everybody's requests.
+    anything that a start-up or worker task sets later: it would be shown with everybody's requests. A user on the
+    SDK's global scope, which every event would fall back to, is hidden by an empty one.
     """
 
     def __init__(self, base: Scope) -> None:
@@ -69,7 +74,7 @@ class CleanScopes:
         """Return an isolation scope of its own, in the trace that the connection's headers name or in a new one."""
         if self._isolation is None:
             clean = self.base.fork()
-            clean.set_user(None)
+            clean.set_user({})
             clean.remove_tag(TIER_TAG)
             clean.clear_breadcrumbs()
             self._isolation = clean

@@ -21,7 +21,6 @@ from sentry_sdk.integrations.logging import (
     ignore_logger,
     ignore_logger_for_sentry_logs,
 )
-from sentry_sdk.integrations.threading import ThreadingIntegration
 
 from .attributes import keep_field_names
 from .authentication import Refusals
@@ -46,6 +45,7 @@ from .scopes import CleanScopes
 from .scrubbing import Scrubber
 from .settings import Mode, ObservabilitySettings
 from .state import current_flow
+from .threads import ThreadingIntegration
 from .tracing import Sampler
 from .tunnel import Tunnel
 from .upstream import HttpxIntegration, tag_upstream_failure
@@ -208,7 +208,9 @@ def _start(handle: Observability, shared_engine: Any) -> None:
             # breadcrumbs from INFO, events from ERROR, Sentry logs from the set level if they are wanted
             NamingLoggingIntegration(sentry_logs_level=getattr(logging, settings.logs_level.upper())),
             ExcepthookIntegration(),  # crashes of scripts
-            ThreadingIntegration(propagate_scope=True),  # crashes of threads, with their request's user
+            ThreadingIntegration(
+                propagate_scope=True
+            ),  # crashes of threads, with their request's route and user
             AtexitIntegration(
                 callback=lambda pending, timeout: None
             ),  # flush of scripts, without a word on stderr

@@ -57,10 +57,13 @@ class LeanTransaction(Transaction):
         if recorder.dropped_spans:
             transport.record_lost_event("buffer_overflow", "span", quantity=recorder.dropped_spans)
         for applied in (Scope.get_global_scope(), scope or Scope.get_isolation_scope()):
+            event.pop("user", None)  # that of the global scope is not the request's
             event = applied.apply_to_event(event, {}, client.options)
             if event is None:
                 transport.record_lost_event("event_processor", "transaction")
                 return None
+        if not event.get("user"):
+            event.pop("user", None)
         sent: Event | None = hook(event, {})
         if sent is None:
             return None

@@ -1,8 +1,9 @@
 """Cases 37, 38, 40 and 41 and their kind: every report names the user of its own request, and only him."""
 
 import asyncio
+import contextvars
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -288,3 +289,49 @@ async def test_the_tier_is_on_errors_transactions_and_metrics_of_a_request() -> 
     assert observed.event["tags"]["user.tier"] == "premium"
     assert (transaction["user"], transaction["tags"]["user.tier"]) == ({"id": "u1"}, "premium")
     assert (metric["attributes"]["user.id"], metric["attributes"]["user.tier"]) == ("u1", "premium")
+
+
+@pytest.fixture
+def global_user() -> Iterator[None]:
+    sentry_sdk.get_global_scope().set_user({"id": "process"})
+    yield
+    sentry_sdk.get_global_scope().set_user(None)
+
+
+@pytest.mark.usefixtures("global_user")
+async def test_a_user_of_the_whole_process_is_never_shown_with_requests() -> None:
+    observed = Observed(traces_sample_rate=1.0)
+
+    @observed.app.get("/anonymous")
+    async def _() -> None:
+        raise KeyError("lost")
+
+    @observed.app.get("/known")
+    async def _() -> None:
+        identify_user(id="u1", tier="pro")
+        raise KeyError("lost")
+
+    @observed.app.get("/by-hand")
+    async def _() -> None:
+        sentry_sdk.set_user({"id": "u2"})
+        raise KeyError("lost")
+
+    @observed.app.websocket("/ws")
+    async def _(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.receive_text()
+        sentry_sdk.capture_message("message")
+
+    for path in ("/anonymous", "/known", "/by-hand"):
+        await observed.get(path)
+    await websocket_session(observed.app, "/ws", ["hello"])
+    expected = {"/anonymous": None, "/known": {"id": "u1"}, "/by-hand": {"id": "u2"}, "/ws": None}
+    assert {event["transaction"]: event.get("user") for event in observed.events} == expected
+    assert {each["transaction"]: each.get("user") for each in observed.transactions} == expected
+
+
+@pytest.mark.usefixtures("global_user")
+async def test_a_user_of_the_whole_process_stays_outside_requests() -> None:
+    observed = Observed()
+    contextvars.Context().run(sentry_sdk.capture_message, "worker")  # other tests have set users in this one
+    assert observed.event["user"] == {"id": "process"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 from typing import Any
 
 import uvloop
@@ -77,3 +78,9 @@ def test_a_done_callback_runs_in_the_context_of_whoever_added_it() -> None:
     for run in (asyncio.run, uvloop.run):
         run(main())
     assert seen == ["creator", "creator"]
+
+
+def test_a_thread_tells_what_it_will_run() -> None:
+    """`threads.py` reads it to tell the service's threads from those of libraries."""
+    assert getattr(threading.Thread(target=int), "_target", None) is int
+    assert getattr(threading.Thread(), "_target", int) is None
