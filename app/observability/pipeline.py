@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
+import sentry_sdk
 from sentry_sdk.envelope import Envelope
 
 from .counters import Counters, Fate
@@ -219,7 +220,11 @@ class Pipeline:
 
     def _reduced(self, event: Event, failure: Exception) -> Event | None:
         self._note(failure)
-        return ScrubbedEvent(minimal_event(event))
+        own = (
+            sentry_sdk.get_client().options
+        )  # what the settings say is no secret, and the event may be without it
+        named = {key: own[key] for key in ("release", "environment") if own.get(key)}
+        return ScrubbedEvent(minimal_event(event) | named)
 
     def _note(self, failure: Exception) -> None:
         """Count a failed hook and say so once; the text of the failure may hold what was being scrubbed."""
