@@ -39,6 +39,12 @@ BYTES = {"log_item": "log_byte", "trace_metric": "trace_metric_byte"}
 DURABLE = ("feedback", "error", "monitor")
 """Categories that are written to disk, in the order in which they are sent."""
 
+BATCHED = ("log_item", "span", "trace_metric")
+"""Categories of which one item may hold many; its header `item_count` says how many."""
+
+COMPANIONS = ("attachment", "profile", "profile_chunk")
+"""Categories of what an event can do without."""
+
 DEEPEST_LEVEL = 50
 
 Tally: TypeAlias = tuple[tuple[str, int], ...]
@@ -109,7 +115,7 @@ class RawEnvelope:
         for item in self.items:
             if item.is_event:
                 items.append(RawItem(item.headers, to_json(trim(json.loads(item.payload)))))
-            elif item.category not in ("attachment", "profile", "profile_chunk"):
+            elif item.category not in COMPANIONS:
                 items.append(item)
         return RawEnvelope(self.headers, items)
 
@@ -141,7 +147,7 @@ def quantities(item: Item) -> list[tuple[str, int]]:
     if category == "transaction":
         spans = (item.payload.json or {}).get("spans") or []
         return [(category, 1), ("span", len(spans) + 1)]
-    if category in ("span", "log_item", "trace_metric"):
+    if category in BATCHED:
         count = item.headers.get("item_count")
         return [(category, count if isinstance(count, int) and count > 0 else 1)]
     if category == "attachment":
@@ -176,8 +182,12 @@ def to_json(value: Any) -> bytes:
         return _dump(_plain(value, DEEPEST_LEVEL))
 
 
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":"), check_circular=False).encode
+"""Made once: `json.dumps` makes one for each call. What refers to itself ends in a RecursionError."""
+
+
 def _dump(value: Any) -> bytes:
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    return _encode(value).encode()
 
 
 def _plain(value: Any, levels: int) -> Any:
@@ -206,4 +216,6 @@ def _line(data: bytes, start: int) -> tuple[dict[str, Any], int]:
 
 
 def _timestamp(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (
+        datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    )

@@ -6,7 +6,7 @@ Pure bookkeeping without I/O. Not thread-safe: the transport guards it with its 
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sentry_sdk.envelope import Envelope
@@ -33,6 +33,8 @@ class Pending:
     is_adopted: bool = False
     """It was written by another process, perhaps an older version with weaker rules: it must pass the gate again."""
     is_trimmed: bool = False
+    splits: int = 0
+    """How often it was cut in two because it was too large."""
     attempts: int = 0
     retry_at: float = 0.0
 
@@ -99,6 +101,13 @@ class Outbox:
             heapq.heappush(self._delayed, (retry_at, next(self._sequence), pending))
         else:
             self._lane(pending).appendleft(pending)
+
+    def replace(self, pending: Pending, parts: Iterable[Pending]) -> None:
+        """Put parts, in their order, in the place of the envelope in flight: they come next."""
+        self.settle(pending)
+        for part in reversed(list(parts)):
+            self._lane(part).appendleft(part)
+            self._account(part, 1)
 
     def settle(self, pending: Pending) -> None:
         """Forget an envelope whose fate is known."""

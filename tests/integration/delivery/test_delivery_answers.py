@@ -108,6 +108,17 @@ def test_a_fault_of_the_server_is_tried_again(status: int, tmp_path: Path) -> No
         assert is_balanced(transport.status())
 
 
+def test_a_flush_waits_for_what_failed_before_it_began(tmp_path: Path) -> None:
+    with IngestServer() as server, delivery(server.dsn, tmp_path) as transport:
+        server.answer_with(503, times=1)
+        envelope = error()
+        outcome = transport.outcome(id_of(envelope))
+        transport.capture_envelope(envelope)
+        assert outcome.result(5).reason == "HTTP 503"
+        transport.flush(10)
+        assert server.event_ids() == {id_of(envelope)}
+
+
 def test_one_envelope_that_the_server_cannot_take_does_not_hold_up_the_others(tmp_path: Path) -> None:
     clock = VirtualClock()
     with IngestServer() as server, delivery(server.dsn, tmp_path, clock=clock) as transport:

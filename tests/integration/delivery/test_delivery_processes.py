@@ -220,13 +220,13 @@ def test_a_child_forked_while_the_condition_is_held_can_capture_and_leaves_the_p
         server.hang()
         transport.capture_envelope(error("parent"))
         server.wait_for_requests(1)
-        transport._sender._changed.acquire()
+        transport._sender._schedule._changed.acquire()
         child = os.fork()
         if child == 0:
             transport.capture_envelope(error("child"))
             status = transport.status()
             os._exit(0 if status["captured"] == {"error": 1} and status["spooled"] == 1 else 1)
-        transport._sender._changed.release()
+        transport._sender._schedule._changed.release()
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         server.release()
         transport.flush(5)

@@ -127,3 +127,16 @@ def test_nothing_vanishes_and_no_bound_is_passed(steps: list[tuple[str, str, boo
         assert box.spooled <= 5
         assert box.disk_bytes == box.spooled * 4096
         assert box.queued + box.spooled == len(list(box)) == came - gone
+
+
+def test_parts_come_next_in_their_order_and_are_counted_in_the_place_of_the_whole() -> None:
+    box = outbox()
+    whole, later = pending("log_item", 1.0, on_disk=True), pending("log_item", 2.0)
+    for each in (whole, later):
+        box.add(each)
+    assert box.take(0.0, limited()) is whole
+    parts = [pending("log_item", 1.0), pending("log_item", 1.0)]
+    box.replace(whole, parts)
+    assert (box.spooled, box.queued, box.disk_bytes, box.in_flight) == (0, 3, 0, None)
+    assert drain(box) == [*parts, later]
+    assert (box.queued, box.weight) == (0, 0)
