@@ -1,6 +1,7 @@
 """Describes variables of a frame as small JSON, bounded in depth, width, length and number.
 
-Pure. Strings are shown as reprs, as the SDK does. Raw ASGI scopes are named, never opened: they hold every header.
+Pure. Strings are shown in quotes, as the SDK does, but without escapes: two layers of them hide where a password in
+JSON ends. Raw ASGI scopes are named, never opened: they hold every header.
 """
 
 import itertools
@@ -37,6 +38,8 @@ def describe_value(value: object) -> Any:
         return _describe(value, 0, [MAX_NODES])
     except RuntimeError:  # another thread changed it while we looked
         return f"<{type(value).__name__} that changes>"
+    except Exception:  # noqa: BLE001 - a foreign class may raise anything when it is only asked what it is
+        return f"<{type(value).__name__} not readable>"
 
 
 def _describe(value: object, depth: int, room: list[int]) -> Any:
@@ -44,9 +47,10 @@ def _describe(value: object, depth: int, room: list[int]) -> Any:
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, str):
-        return repr(cut(value, MAX_CHARS))
+        return f"'{cut(str.__str__(value), MAX_CHARS)}'"
     if isinstance(value, (bytes, bytearray)):
-        return repr(bytes(value[:MAX_CHARS]))
+        text = bytes(value[: MAX_CHARS + 1]).decode("utf-8", "backslashreplace")
+        return f"b'{cut(text, MAX_CHARS)}'"
     if type(value) not in _BULKY:
         fields = fields_of(value)
         if fields is None:

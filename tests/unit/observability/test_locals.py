@@ -4,10 +4,12 @@ import json
 from collections import OrderedDict
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.observability.locals import MAX_CHARS, MAX_VARIABLES, describe_value, describe_variables
+from app.observability.scrubbing import scrub_text
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.floats(),
@@ -71,3 +73,39 @@ def test_a_container_that_another_thread_changes_costs_itself_only() -> None:
         "changing": "<dict that changes>",
         "fine": 1,
     }
+
+
+class OddText(str):
+    """A text that cannot be shown or measured."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise KeyError("no")
+
+    def __len__(self) -> int:
+        raise KeyError("no")
+
+
+class Liar:
+    """Fails when asked for its class."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        raise KeyError("no")
+
+
+def test_a_hostile_class_costs_its_value_only() -> None:
+    described = describe_variables({"text": OddText("a"), "liar": Liar(), "fine": 1})
+    assert described["text"] == "'a'"
+    assert described["liar"].startswith("<Liar")
+    assert described["fine"] == 1
+
+
+@pytest.mark.parametrize("body", [str, str.encode])
+def test_escapes_of_json_are_not_escaped_once_more(body: Any) -> None:
+    """Behind two layers of them the scrubber could not tell where a password ends."""
+    password = 'yu"ekksKk\\UTtX$u'
+    shown = describe_value(body(json.dumps({"password": password})))
+    assert json.dumps({"password": password}) in shown
+    assert "ekksKk" not in scrub_text(shown)
