@@ -34,6 +34,17 @@ _PLACEHOLDER: Final = re.compile(
     )$""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
+# Names of methods, algorithms and spans of time: `auth=oauth2`, `signature: sha256`, `session: 15m`.
+_CONCEPT: Final = re.compile(
+    r"^(?:o?auth[012]?|oidc|openid|saml2?|sso|ldaps?|kerberos5?|ntlmv?2?|u2f|fido2?|webauthn"
+    r"|x509|mtls|pkce|none"
+    r"|(?:hmac[-_])?(?:sha-?[0-9]{1,3}|md5|sha3-\d{3})|[hrep]s(?:256|384|512)|eddsa|ed25519"
+    r"|base-?(?:32|64)(?:url)?"
+    r"|(?:aes|rsa|ec|des)[-_]?\d{0,4}(?:[-_][a-z0-9]{2,4}){0,2}|pkcs\d{1,2}|bcrypt|scrypt|argon2(?:id|i|d)?"
+    r"|pbkdf2(?:[-_]\w{3,8})?|-1|v\d{1,2}(?:\.\d{1,2}){0,2}|\d{1,6}(?:ms|s|m|h|d|w)|http[12]?"
+    r"|utf-?8|ipv[46])$",
+    re.IGNORECASE,
+)
 _OBJECT: Final = re.compile(
     r"^(?:<(?:class|function|bound method|module|built-in|coroutine|Task|Future|generator|async_generator"
     r"|property)\b.*"
@@ -45,12 +56,21 @@ _OBJECT: Final = re.compile(
 _MASK: Final = re.compile(r"[*•●·\u2217]{2,}|(?<![A-Za-z])[xX]{3,}(?![A-Za-z])|…|\.{3,}|#{3,}|█")
 _SIMPLE: Final = re.compile(r"^[a-zA-Z]+(?:[-_. ][a-zA-Z]+){0,4}$")
 _CODE: Final = re.compile(r"^\d{3,10}$|^\d{3}[- ]\d{3}$|^(?=(?:[A-Za-z]*\d){3})[A-Za-z0-9]{4,10}$")
+_LONG_CODE: Final = re.compile(
+    r"^(?=[A-Za-z\d]*[A-Za-z])(?:(?=(?:[A-Za-z]*\d){2})|(?=\d*[a-z]+\d*[A-Z])"
+    r"(?=[A-Za-z]*\d))[A-Za-z0-9]{8,64}$"
+)
 _DATE: Final = re.compile(r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?$")
 _PATHLIKE: Final = re.compile(r"^(?:https?://|/|\./|[A-Za-z]:\\|[\w\-.]+/[\w\-./]*$)")
 _HOST: Final = re.compile(
     r"^(?:\d{1,3}(?:\.\d{1,3}){3}|\[?[0-9a-fA-F:]*:[0-9a-fA-F:]+\]?|[\w\-]+(?:\.[\w\-]+)*)(?::\d{1,5})?$"
 )
 _UUID: Final = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.IGNORECASE)
+
+
+def is_concept(value: str) -> bool:
+    """True for the name of a method or an algorithm, a version or a span of time."""
+    return _CONCEPT.match(value) is not None
 
 
 def is_masked(value: str) -> bool:
@@ -76,14 +96,16 @@ def is_harmless(value: str, kind: KeyClass) -> bool:
     value = value.strip()
     if not value or value.lower().strip("()<>[]") in _WORDS or value.startswith("[Filtered"):
         return True
-    if len(value) < 200 and (_PLACEHOLDER.match(value) or is_masked(value)):
+    if len(value) < 200 and (_PLACEHOLDER.match(value) or is_masked(value) or _CONCEPT.match(value)):
         return True
     if value[0] in "<fPE.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" and _OBJECT.match(value[:400]):
         return True
     if kind is KeyClass.WEAK:
         return not looks_opaque(value)
     if kind is KeyClass.CODE:
-        return not _CODE.match(value)
+        return not _CODE.match(value) and not _LONG_CODE.match(value)
+    if kind is KeyClass.RANDOM:
+        return not is_random(value)
     if kind is KeyClass.PLACE:
         if _HOST.match(value) and not value.isdigit():
             return True
@@ -97,9 +119,7 @@ def looks_opaque(value: str) -> bool:
         return False
     if _SIMPLE.match(value):
         mixed = not (value.islower() or value.isupper() or value.istitle())
-        return (
-            len(value) >= 16 and mixed and not ("_" in value or " " in value or "." in value or "-" in value)
-        )
+        return len(value) >= 16 and mixed and value.isalpha() and not _CAMEL_WORDS.match(value)
     if _PATHLIKE.match(value) or _UUID.match(value):
         return False
     if value[0] in "<{[(":
@@ -107,7 +127,31 @@ def looks_opaque(value: str) -> bool:
     return any(c.isdigit() for c in value) or (not value.isalnum() and " " not in value and len(value) >= 8)
 
 
+_RUN: Final = re.compile(r"[A-Za-z0-9_\-+/~.]{20,512}={0,2}$")
+
+
+def is_random(value: str) -> bool:
+    """True for a long run that mixes upper case, lower case and digits as no id, path or word does."""
+    if not _RUN.match(value) or _UUID.match(value) or _PATHLIKE.match(value):
+        return False
+    has_digit = any(c.isdigit() for c in value)
+    return has_digit and any(c.isupper() for c in value) and any(c.islower() for c in value)
+
+
 _CAMEL_WORDS: Final = re.compile(r"^[a-z]*(?:[A-Z]{1,5}[a-z]{2,})*[A-Z]{0,4}$")
+
+
+def is_scrambled(value: str) -> bool:
+    """True for letters whose case changes as in no word and no name of a class."""
+    return (
+        len(value) >= 8
+        and value.isalpha()
+        and value.isascii()
+        and not (value.islower() or _CAMEL_WORDS.match(value))
+        and 3 * len(value) <= 10 * sum(c.isupper() for c in value) <= 8 * len(value)
+    )
+
+
 _NO_JOINTS: Final = {ord(char): None for char in "_-."}
 
 

@@ -28,6 +28,7 @@ class KeyClass(IntEnum):
     WEAK = 3  # the value goes if it looks opaque
     CODE = 4  # the value goes if it is a short code
     PLACE = 5  # the value goes if it looks like an address of a person
+    RANDOM = 6  # the value goes if it is a long random run
 
 
 _SECRET_WORDS: Final = words("""
@@ -41,16 +42,23 @@ _SECRET_WORDS: Final = words("""
     aspsessionid connectsid cvv cvc cvv2 cvc2 csc mnemonic seedphrase clientsecret appsecret masterkey
     signingkey encryptionkey sharedkey storagekey accountkey servicekey deploykey sshkey hmackey
     webhooksecret hashedpassword passwordhash pwhash totp passkeys bearertoken usertoken logintoken
-    resettoken bindpw rootpw userpw adminpw dbpw sharedaccesskey
-    accountpassword basicauth userpass
+    resettoken sharedaccesskey accountpassword basicauth pw hasła hasłem пароля паролем parool lozinka
+    лозинка geslo zaporka slaptažodis parole parolă κωδικός κωδικος סיסמה סיסמא
+    kennung passwörter
 """)
 # Words that end with one of these are the thing itself: dbpassword, mytoken, xapikey.
 _SECRET_ENDINGS: Final = (
     "password", "passwd", "passphrase", "passwort", "kennwort", "wachtwoord", "apikey", "secretkey",
     "privatekey", "accesskey", "authtoken", "accesstoken", "csrftoken", "xsrftoken", "sessionid",
     "sessionkey", "clientsecret", "idtoken", "refreshtoken", "apitoken", "pwd", "encryptionkey",
-    "signingkey",
+    "signingkey", "secret", "storepass", "keypass", "userpass", "dbpass",
 )  # fmt: skip
+# Whose password it is: `db_pass`, `rootpw`, `smtpPass`.
+_PASS_OWNERS: Final = words("""
+    db database smtp redis user login root admin mail ftp proxy mysql pg email my old new ssh sudo become
+    ldap bind imap pop mqtt amqp rabbit mongo sql app auth wifi host client service bot key store cert sftp
+    keystore truststore master current confirm repeat default temp temporary test http
+""")
 _PERSONAL_WORDS: Final = words("""
     email emails mail mails emailaddress mailaddress useremail correo phone phones telephone telefon
     telefono teléfono telefoon téléphone mobile mobilephone mobileno phonenumber phoneno cellphone msisdn
@@ -65,6 +73,9 @@ _PERSONAL_WORDS: Final = words("""
     kontonummer kreditkartennummer kartennummer rufnummer mobilnummer ausweisnummer
     sozialversicherungsnummer versicherungsnummer
     accountnumber accountno acctno routingnumber sortcode bankaccount homeaddress
+    imię imie imiona nazwisko nazwiska fornavn etternavn efternavn förnamn fornamn efternamn etunimi sukunimi
+    jméno jmeno příjmení prijmeni keresztnév vezetéknév telefonnummer telefonnr handy mobiltelefon
+    telefonszám телефона имя отчество фамилии pesel 住所 地址 生年月日 電話 お名前 名前
     streetaddress shippingaddress billingaddress postaladdress mailingaddress straße strasse clientip
     remoteip remoteaddr userip realip ipaddress ipaddr peerip ipaddresses xforwardedfor 邮箱 电话 手机 手机号 身份证
     身份证号 姓名 電話番号 メール 氏名 이메일 전화번호 почта телефон фамилия geolocation adresse
@@ -87,8 +98,11 @@ _SECRET_PAIRS: Final = words("""
     invitation:code shared:access auth:cookie auth:data auth:header card:cvv card:cvc card:pin pin:code
     pin:block atm:pin x:signature hub:signature stripe:signature slack:signature shopify:hmac
     twilio:signature webhook:signature svix:signature amz:signature amz:credential goog:signature
-    goog:credential key:secret key:private key:access key:api token:access
-""")
+    goog:credential key:secret key:private key:access key:api token:access activation:key principal:key
+    code:verifier device:code oob:code fastly:key stripe:sk stripe:rk telegram:bot github:pat gitlab:pat
+    azure:pat personal:pat mật:khẩu mat:khau كلمة:المرور كلمة:السر رمز:المرور رمز:عبور kata:sandi
+    lykil:orð magic:token csrf:key cookie:key
+""") | {f"{owner}:{word}" for owner in _PASS_OWNERS for word in ("pass", "pw")}
 _PERSONAL_PAIRS: Final = words("""
     card:number card:no card:num card:pan account:number account:no account:num acct:number acct:no
     routing:number routing:no sort:code bank:account birth:date birth:day birth:place date:birth
@@ -108,10 +122,13 @@ _PERSONAL_PAIRS: Final = words("""
     customer:ip login:ip last:ip phone:number mobile:number mobile:no phone:no tel:no cell:phone
     cell:number fax:number contact:number whatsapp:number email:address mail:address e:mail mail:from
     rcpt:to mail:to tax:identification resident:registration id:card carte:identite codice:fiscale
-    steuer:id steuer:nummer
+    steuer:id steuer:nummer nombre:completo nombre:usuario primer:apellido segundo:apellido nome:completo
+    nome:cognome ad:soyad nom:prenom nom:complet imie:nazwisko фамилия:имя data:nascimento
+    fecha:nacimiento date:naissance geburts:datum data:urodzenia numer:telefonu numero:telefono
+    numéro:téléphone numero:telephone
 """)
 # Words of other languages for the parts of such pairs, as they are written with and without accents.
-_SYNONYMS: Final = {
+SYNONYMS: Final = {
     **dict.fromkeys(
         words(
             "schlüssel schluessel llave chave chiave klucz sleutel nyckel nøgle nøkkel nokkel avain clé cle "
@@ -160,6 +177,7 @@ _BENIGN_LAST: Final = words("""
     refreshed reset resets required requirement requirements score model device id_count ids number_format
     last4 last_four brand network country preference preferences notification notifications opt consent
     confirmed bounce bounces open opens click clicks digest_frequency engine adapter source sources origin
+    lifetime leeway window cap grace
     supported allowed denied granted bucket queue topic stream language lang ver protocol bits hashing
     hasher iterations rounds arn ref reference strategy generation generator visibility hashers validators
     header headers finished in scanning
@@ -178,9 +196,26 @@ _INNOCENT_NAMES: Final = words("""
     mobile:device ch:ua token:bucket pad:token eos:token bos:token unk:token sep:token cls:token mask:token
     stop:token stop:tokens first:token next:token last:token special:token special:tokens max:tokens
     min:tokens token:ids session:local mobile:os mobile:web email:template web:token_type cookie:jar
+    page:token continuation:token sync:token pagination:token sub:token
 """)
+# The same without a joint: `dbpass`, `licensekey`, `customername`.
+_GLUED_SECRETS: Final = frozenset(pair.replace(":", "") for pair in _SECRET_PAIRS)
+_GLUED_PERSONAL: Final = frozenset(pair.replace(":", "") for pair in _PERSONAL_PAIRS) - {
+    "mailto",
+    "emailfrom",
+}
+# A name of several words that ends with one of these may hold a credential, or just an id.
+_RANDOM_LAST: Final = words("key keys pat code ticket verifier challenge magic grant blob")
+# What a "token" is to a parser: the last word of a glued name that is none of ours.
+_PARSER_TOKENS: Final = tuple(
+    f"{first}token"
+    for first in words(
+        "get next sub pre un first last eos bos pad unk sep cls mask page cur peek push eat start end "
+        "bad is has no re max min per of"
+    )
+)
 # Words that end a telling pair: "key", "number", "name"; where the pair starts with such a word, that one tells.
-PAIR_ENDS: Final = _SYNONYMS.keys() | {
+PAIR_ENDS: Final = SYNONYMS.keys() | {
     pair.rpartition(":")[2]
     for pair in _SECRET_PAIRS | _PERSONAL_PAIRS
     if not pair.startswith(("key:", "token:"))
@@ -244,8 +279,8 @@ class KeyClassifier:
         for phrase in self._extra:
             if _contains(words, phrase) or joined == "".join(phrase):
                 return KeyClass.SECRET
-        if not _SYNONYMS.keys().isdisjoint(words):
-            words = [_SYNONYMS.get(word, word) for word in words]
+        if not SYNONYMS.keys().isdisjoint(words):
+            words = [SYNONYMS.get(word, word) for word in words]
         found = _strongest(words, joined)
         if found and len(words) > 1 and _is_vetoed(words):
             return KeyClass.NONE
@@ -301,14 +336,21 @@ def _strongest(words: list[str], joined: str) -> KeyClass:
         if kind is KeyClass.PERSONAL:
             weak = kind
         weak = weak or kind
+    if not weak and words[-1] in _RANDOM_LAST and (len(words) > 1 or joined == "pat"):
+        return KeyClass.RANDOM
     return weak
 
 
 def _kind_of(word: str) -> KeyClass:
     bare = word if word in _SECRET_WORDS else _DIGIT_TAIL.sub("", word)
-    if bare in _SECRET_WORDS or (len(bare) > 5 and bare.endswith(_SECRET_ENDINGS)):
+    if (
+        bare in _SECRET_WORDS
+        or bare in _GLUED_SECRETS
+        or (len(bare) > 5 and bare.endswith(_SECRET_ENDINGS))
+        or (len(bare) > 6 and bare.endswith("token") and not bare.endswith(_PARSER_TOKENS))
+    ):
         return KeyClass.SECRET
-    if bare in _PERSONAL_WORDS:
+    if bare in _PERSONAL_WORDS or bare in _GLUED_PERSONAL:
         return KeyClass.PERSONAL
     if bare in _CODE_WORDS or word in _CODE_WORDS:
         return KeyClass.CODE

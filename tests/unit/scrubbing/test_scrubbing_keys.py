@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.observability.scrubbing import scrub_event
 from app.observability.scrubbing.keys import KeyClass, KeyClassifier
 from app.observability.scrubbing.words import words
 
@@ -18,6 +19,9 @@ TELLING = words(
     X-Forwarded-For user[password] login.password p%61ssword b'authorization' 'password'
     http.request.header.authorization Kennwort wachtwoord mot_de_passe contraseña 密码 пароль
     \uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44
+    dbpass newpass keystorePass rootpw smtp_pw whsecret fcmToken mytoken activation_key licensekey
+    customername Fastly-Key GITHUB_PAT oobCode code_verifier imie nombre_completo mật_khẩu κωδικός סיסמה
+    كلمة_المرور lozinka 地址 имя
     password2 hashed_password private_key webhook_secret street_name invite_code
     """
 )
@@ -29,6 +33,7 @@ HARMLESS = words(
     is_authenticated email_verified emails_queued otp_enabled api_key_count sort_key cache_key
     primary_key idempotency_key key name code id level signal design panel pandas_version turkey hotkey
     pincode_length signature_algorithm zip_file ip_version address_family server_name function_name
+    page_token nexttoken subtoken access_token_lifetime bypass compass trespass
     display_name token_url api_key_header password_changed_at csrf_enabled
     """
 )
@@ -55,3 +60,24 @@ def test_an_allowed_name_wins() -> None:
     classify = KeyClassifier(allow=["session token"]).classify
     assert classify("sessionToken") is KeyClass.NONE
     assert classify("token") is KeyClass.SECRET
+
+
+RANDOM = "q7RzmT4vLx2K" + "w9PdYc3NhBs8"
+
+
+@pytest.mark.parametrize("name", ["s3_key", "user_code", "pat", "deviceChallenge"])
+def test_a_name_that_may_hold_an_id_or_a_credential_is_judged_by_its_value(name: str) -> None:
+    assert CLASSIFY(name) is KeyClass.RANDOM
+    kept = {name: "uploads/2026/report.csv", f"{name}s": 42501}
+    assert scrub_event({"extra": dict(kept)})["extra"] == kept
+    assert RANDOM not in str(scrub_event({"extra": {name: RANDOM}}))
+
+
+@pytest.mark.parametrize("value", [200, 42501, "E123", "42501", "3f2a9c1b-e1d2-4f7b-8a6d-5e4c3b2a1908"])
+def test_a_code_that_is_no_credential_stays(value: object) -> None:
+    assert scrub_event({"extra": {"error_code": value}})["extra"] == {"error_code": value}
+
+
+def test_fields_name_each_other_with_capitals_too() -> None:
+    out = scrub_event({"extra": {"p": {"Name": "/prod/db_" + "password", "Value": "Winter" + "9328"}}})
+    assert "Winter9328" not in str(out)
