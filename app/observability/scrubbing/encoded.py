@@ -1,4 +1,7 @@
-"""Other spellings of a text: percent, HTML entities, JSON escapes, base64 and hex. What they hide is scrubbed too."""
+"""Other spellings of a text: percent, HTML entities, JSON escapes, invisible characters, base64 and hex.
+
+What they hide is scrubbed too.
+"""
 
 import base64
 import binascii
@@ -17,6 +20,9 @@ HEX: Final = re.compile(
 )
 
 
+_INVISIBLE: Final = dict.fromkeys((0xAD, 0x200B, 0x2060, 0xFEFF))
+
+
 def spell_out(text: str) -> str:
     """Return the text with percent, entity and unicode escapes resolved, as a reader would see it."""
     if "%" in text and PERCENT.search(text):
@@ -27,7 +33,7 @@ def spell_out(text: str) -> str:
         text = html.unescape(text)
     if "\\" in text and ESCAPE.search(text):
         text = ESCAPE.sub(lambda m: chr(int(m.group(1) or m.group(2), 16)), text)
-    return text
+    return text if text.isascii() else text.translate(_INVISIBLE)
 
 
 def decode_base64(run: str) -> str | None:

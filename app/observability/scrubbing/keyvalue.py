@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from .harmless import is_harmless, is_word, is_wordy, looks_opaque
-from .keys import KeyClass
+from .keys import SYNONYMS, KeyClass
 from .spans import Classify, Span
 from .words import words
 
@@ -27,19 +27,25 @@ _NAME: Final = re.compile(
 )
 _OPEN: Final = re.compile(
     r"""=?>?[ \t]{0,20}(?:</?\w{1,12}>[ \t]{0,3}){0,3}(?:\*\*[ ]?(?=[^*\s]))?
-    (?:Secret\w{0,8}\((?=b?["']))?(?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:![\w\-]{1,20}[ ])?
+    (?:Secret\w{0,8}\((?=b?["']))?(?:[bBuUrRfF]{1,2}(?=\\*["'`]))?(?:(?:!{1,2}[\w\-/.]{1,40}|&[\w\-]{1,30})[ ]){0,2}
     (?:(\\*)(["'`]{3}|["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
     re.VERBOSE,
 )
 _REVERSED_MARKER: Final = "[Filtered:"[::-1]
 _BARE: Final = re.compile(r"[^\s<>\"`\x00]{1,3072}")
 _CUT: Final = re.compile(
-    r"""[&;,|)\]}](?=\s|$|["'`\])}]|[\w.\-\[\]%]{1,40}["']?\s?[=:])|&(?=[\w%.\-\[\]]+=)|&quot;|\\{1,8}["'nrt]|'(?=[,;)\]}\s:&]|$)|%(?:25)*26|\x1b"""
+    r"""[&;,|)\]}](?=\s|$|["'`\])}]|[\w.\-\[\]%]{1,40}["']?\s?[=:])|&(?=[\w%.\-\[\]]+=)|&quot;"
+        r"|\\{1,8}["'nrt]|'(?=[,;)\]}\s:&]|$)|%(?:25)*26|\x1b"""
 )
 _SCHEME: Final = re.compile(
     r"(?:bearer|basic|token|digest|negotiate|apikey|api-key|jwt|hawk|oauth|hmac|signature"
     r"|aws4-hmac-sha256|key|bot|pop|dpop)\s+",
     re.IGNORECASE,
+)
+# A header of parts: `t=1,v1=...`.
+_PARTS: Final = re.compile(
+    r"\s{0,4}\w{1,20}=[^\s,;\"']{1,2000}(?:[,;] ?[\w\-]{1,30}=(?:\"[^\"\n]{0,2000}\""
+    r"|[^\s,;\"']{1,2000})){1,12}(?=\s*(?:[\r\n\"']|\\|$))"
 )
 _REST_OF_LINE: Final = re.compile(r"[^\r\n\"'`<>\\]{1,3072}")
 _CHALLENGE: Final = re.compile(
@@ -61,12 +67,19 @@ _NEXT_LINE: Final = re.compile(r"[ \t]{0,8}(?:[|>][-+]?)?[ \t]{0,8}(?:\r?\n[ \t]
 _BARE_NUMBER: Final = re.compile(r"\d{5,40}(?=[)\]])")
 _LINE_END: Final = re.compile(r"[ \t]{0,8}(?:\r?\n|$)")
 _BLOCK: Final = re.compile(r"[ \t]{0,8}[|>][-+]?[ \t]*\r?\n((?:[ \t]+[^\r\n]*(?:\r?\n|$)){1,80})")
+# Terraform names a variable before the block that holds its value.
+_VARIABLE_BLOCK: Final = re.compile(r"\bvariable\s+[\"']([\w\-]{2,60})[\"']\s*\{")
 _NAME_FIELDS: Final = words(
     "name key field header param parameter loc column attribute variable label property id for k"
 )
 _VALUE_FIELDS: Final = words(
     "value val v input input_value content data text old new default current stringvalue"
 )
+_HEREDOC: Final = re.compile(
+    r"<<[-~]?[\"']?(\w{1,20})[\"']?\r?\n\s{0,16}([^\n]{3,2000}(?:\n(?!\s{0,16}\1\b)[^\n]{1,2000}){0,40})"
+)
+# As ODBC quotes a value: `PWD={...};`.
+_BRACED: Final = re.compile(r"\{([^{}\s\"';,:().]{6,200})\}(?=;|$|[\"'])")
 _QUOTED_ITEM: Final = re.compile(r"""["']([^"'\\]{1,80})\\{0,4}["']""")
 _PASSPHRASE: Final = re.compile(r"[a-z]{3,12}(?:[ \-][a-z]{3,12}){2,23}(?=\s*(?:$|[\r\n\"']))")
 _PAIR: Final = re.compile(r"[a-z][a-z_\-]{1,30}=[^=]")
@@ -93,6 +106,9 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
     matches: Iterable[re.Match[str]] = SEPARATOR.finditer(text)
     if "%" in text or "\\" in text or "->" in text or "&quot;" in text:
         matches = sorted((*matches, *_RARE.finditer(text)), key=re.Match.start)
+    blocks = []
+    if "{" in text and "\n" in text and "variable " in text:
+        blocks = [(m.end(), classify(m.group(1))) for m in _VARIABLE_BLOCK.finditer(text)]
     if "'," in text or '",' in text or "`," in text:
         for item in _QUOTED_NAME.finditer(text):
             kind = classify(item.group(2))
@@ -114,8 +130,17 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
         name = named.group(1)[::-1]
         end = match.end()
         kind = classify(name)
+        if kind is KeyClass.SECRET and named.group(2) and named.group(2)[::-1].lower() in _PARSER_WORDS:
+            continue
         if text[at] == "," and reverse[named.end(1) : named.end(1) + 1] not in _QUOTE_CHARS:
             continue
+        if (
+            kind is KeyClass.CODE
+            and is_url
+            and _CODE_WORD.match(text, end)
+            and _in_query(text, size - named.end(1))
+        ):
+            kind = KeyClass.SECRET
         if kind is KeyClass.NONE and not is_source:
             before = named.group(2)
             if before and name.lower() in _PHRASE_ENDS:
@@ -123,7 +148,9 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
         if kind is KeyClass.NONE:
             low = name.lower()
             if is_url and low in _URL_NAMES and _in_query(text, size - named.end(1)):
-                kind = KeyClass.WEAK
+                kind = _URL_NAMES[low]
+                if low == "code" and _ONE_TIME.match(text, end):
+                    kind = KeyClass.SECRET
             elif low in _DOORS and text[at] == ":" and text[end : end + 1].isalnum():
                 door = _DOOR_VALUE.match(text, end)
                 if not door or not looks_opaque(door.group()):
@@ -135,6 +162,9 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
                     pending, pending_end = told, end + _PENDING_CHARS
                 continue
             elif low in _VALUE_FIELDS:
+                while blocks and blocks[0][0] <= at:
+                    pending, pending_end = blocks[0][1], blocks[0][0] + _PENDING_CHARS
+                    del blocks[0]
                 if low == "input_value":
                     kind = _pydantic_field(text, at, classify)
                 elif pending is not KeyClass.NONE and at <= pending_end:
@@ -149,7 +179,13 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
     return spans
 
 
-_URL_NAMES: Final = words("code key invite sig ticket k t h hash state assertion samlresponse")
+# What these say in a query they say nowhere else. A code of other lengths is an error's, a country's or a voucher's.
+_URL_NAMES: Final = {
+    **dict.fromkeys(words("key invite sig ticket k t h hash state assertion samlresponse"), KeyClass.WEAK),
+    **dict.fromkeys(words("code magic verifier grant p s"), KeyClass.RANDOM),
+}
+_CODE_WORD: Final = re.compile(r"[A-Za-z0-9]{6,8}(?![\w.\-])")
+_ONE_TIME: Final = re.compile(r"(?:\d{6}|(?=[A-Za-z\-_]*\d)[\w\-.~]{12,})(?![\w.\-~%+@])")
 
 
 def _phrase_kind(name: str, before: str, first: str, classify: Classify) -> KeyClass:
@@ -166,6 +202,8 @@ def _phrase_kind(name: str, before: str, first: str, classify: Classify) -> KeyC
     return kind if alone is KeyClass.NONE or name.lower() in _NOUNS else KeyClass.NONE
 
 
+# A parser's token: `unexpected token: identifier`.
+_PARSER_WORDS: Final = words("unexpected expected illegal unknown stray bogus lambda offending stop special")
 _VALUE_WORDS: Final = words("value is was are string text")
 _OF: Final = words("do da de del du des der van von für fuer para pour per")
 _OWNERS: Final = words(
@@ -173,7 +211,9 @@ _OWNERS: Final = words(
 )
 _QUOTE_CHARS: Final = ("'", '"', "`", ";")
 _MIDDLE: Final = words("of de security insurance secret access api license account")
-_NOUNS: Final = words("key keys token id secret code number hash phrase cookie name address pin")
+_NOUNS: Final = words("key keys token id secret code number hash phrase cookie name address pin") | {
+    word for word, meaning in SYNONYMS.items() if meaning in ("key", "token")
+}
 _PHRASE_ENDS: Final = (
     _VALUE_WORDS
     | _OWNERS
@@ -183,7 +223,11 @@ _PHRASE_ENDS: Final = (
 
 
 def _in_query(text: str, at: int) -> bool:
-    return at <= 0 or text[at - 1] in "?&#;"
+    return (
+        at <= 0
+        or text[at - 1] in "?&#;"
+        or (text[at - 1] in "'\"" and _FORM_GOES_ON.match(text, at) is not None)
+    )
 
 
 def _named_kind(text: str, at: int, classify: Classify) -> KeyClass:
@@ -231,10 +275,25 @@ def _read_value(
         number = _BARE_NUMBER.match(text, start)
         return Span(start, number.end()) if number and kind is KeyClass.SECRET else None
     char = text[start]
+    if char == "<":
+        here = _HEREDOC.match(text, start)
+        if here and not is_harmless(here.group(2), kind):
+            return Span(here.start(2), here.end(2))
+    if char == "{":
+        braced = _BRACED.match(text, start)
+        if (
+            braced
+            and separator == "="
+            and kind is KeyClass.SECRET
+            and not braced.group(1).islower()
+            and looks_opaque(braced.group(1))
+            and braced.group(1)[-2] != "!"
+        ):
+            return Span(braced.start(1), braced.end(1))
     if char in "{[(":
         return _read_container(text, start, kind, budget)
     if char in "\r\n|>":
-        return _read_block(text, at, kind) if separator == ":" else None
+        return _read_block(text, start, kind) if separator == ":" else None
     return _read_bare(text, start, separator, kind, name)
 
 
@@ -345,6 +404,10 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
         rest = _CHALLENGE.match(text, start) or _REST_OF_LINE.match(text, start)
         if rest and (("cookie" in low and "=" in rest.group()[:200]) or _SCHEME.match(rest.group())):
             return None if is_harmless(rest.group(), kind) else Span(start, rest.end())
+    if separator == ":" and kind is KeyClass.SECRET:
+        parts = _PARTS.match(text, start)
+        if parts:
+            return Span(start, parts.end())
     scheme = _SCHEME.match(text, start)
     if scheme and kind is not KeyClass.PERSONAL:
         credential = _BARE.match(text, scheme.end())
@@ -362,7 +425,19 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
     if kind is KeyClass.PERSONAL or kind is KeyClass.PLACE:
         end = _extend_personal(text, start, end, separator)
         value = text[start:end]
-    if is_harmless(value, kind) or (separator == ":" and is_word(value)) or value == name:
+    if (
+        is_harmless(value, kind)
+        or (separator == ":" and is_word(value))
+        or value.lower() in (low, low.rpartition(".")[2])
+    ):
+        return None
+    if (
+        kind is KeyClass.SECRET
+        and len(value) == 3
+        and separator == ":"
+        and value.isdigit()
+        and "token" in low
+    ):
         return None
     if kind is KeyClass.WEAK and separator == ":" and _PAIR.match(value):
         return None
@@ -381,7 +456,7 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
 
 _SOURCE_LITERAL: Final = re.compile(
     r"""=?[ \t]{0,8}(?:[\w.\[\], |]{1,40}?[ \t]{0,4}=[ \t]{0,4})?(?:SecretStr\(|str\()?"""
-    r"""[bBuUrRfF]{0,2}(["'])((?:Bearer |Basic |Token )?[^"'\n\\{}]{4,400})\1"""
+    r"""[bBuUrRfF]{0,2}(["'])((?:Bearer |Basic |Token )?[^"'\n\\{}]{3,400})\1"""
 )
 
 
@@ -396,6 +471,8 @@ def _read_source(text: str, at: int, kind: KeyClass, name: str, separator: str) 
     value = literal.group(2).rpartition(" ")[2] if _SCHEME.match(literal.group(2)) else literal.group(2)
     if is_harmless(value, kind) or "%" in value or "://" in value or " " in value.strip():
         return None
+    if value.isdigit() and len(value) <= 8 and separator != "," and _SHORT_CODE_NAME.search(name):
+        return Span(literal.start(2), literal.end(2))
     if not looks_opaque(value) or is_wordy(value):
         # Names of constants and of settings have joints; a lone word in capitals under a password is its value.
         is_value = separator != "," and value.isalpha() and value.isupper() and _PASSWORD_NAME.search(name)
@@ -407,6 +484,7 @@ def _read_source(text: str, at: int, kind: KeyClass, name: str, separator: str) 
 
 _COLOUR: Final = re.compile(r"#(?:[0-9A-Fa-f]{3}){1,2}$")
 _NOT_SPELT: Final = re.compile(r"[\w.]+:[\w.]*$|[^\w]+$")
+_SHORT_CODE_NAME: Final = re.compile(r"(?:pass(?:word|code)|cvv|cvc|pin|otp)$", re.IGNORECASE)
 _PASSWORD_NAME: Final = re.compile(r"pass|pwd|secret|key", re.IGNORECASE)
 _QUERY_VALUE: Final = re.compile(r"[^\s&#\"'`<>\\{}$]{4,2000}(?![{$]|%[sd(])")
 

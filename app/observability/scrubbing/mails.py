@@ -7,11 +7,15 @@ from .spans import Span
 from .words import words
 
 _AT: Final = re.compile(
-    r"@|%(?:25){0,3}40|&\#64;|&\#x40;|&commat;|\\{1,4}u0040|\\{1,4}x40|\s?[\[({](?:at|AT|ät)[\])}]\s?"
+    r"[@\uff20]|%(?:25){0,3}40|&\#64;|&\#x40;|&commat;|\\{1,4}u0040|\\{1,4}x40|\s?[\[({](?:at|AT|ät)[\])}]\s?"
 )
-_OTHER_SIGNS: Final = ("40", "&#", "&comm", "at]", "at)", "at}", "AT]", "AT)", "AT}", "ät]", "ät)")
+_OTHER_SIGNS: Final = ("40", "&#", "&comm", "at]", "at)", "at}", "AT]", "AT)", "AT}", "ät]", "ät)", "\uff20")
 _LOCAL: Final = re.compile(r"[\w.!#$&*+/?^`{|}~%\-]{1,64}")
 _DOMAIN: Final = re.compile(r"(?=\w)((?:[\w\-]{1,63}\.){1,6}[^\W\d_]{2,24})(?![\w])")
+_SPELT_DOMAIN: Final = re.compile(
+    r"(?=\w)((?:[\w\-]{1,63}(?:\.|\s?[\[({](?:dot|DOT|punkt|point)[\])}]\s?"
+    r"| dot )){1,6}[^\W\d_]{2,24})(?![\w])"
+)
 _NOT_MAIL_TLDS: Final = words(
     "internal local localhost lan localdomain png jpg jpeg gif svg webp ico css js ts tsx jsx py json "
     "html htm zip whl gz yml yaml toml cfg txt md lock so service target mjs sql log"
@@ -30,6 +34,8 @@ def find_mails(text: str) -> list[Span]:
         if at.start() < done:
             continue
         domain = _DOMAIN.match(text, at.end())
+        if not domain and at.group().rstrip()[-1:] in ("]", ")", "}"):
+            domain = _SPELT_DOMAIN.match(text, at.end())
         if not domain or domain.group(1).rpartition(".")[2].lower() in _NOT_MAIL_TLDS:
             continue
         if not reverse:

@@ -3,8 +3,9 @@
 import re
 from typing import Final
 
-from .harmless import is_harmless
+from .harmless import is_harmless, looks_opaque
 from .keys import KeyClass
+from .prose import looks_secret
 from .spans import Classify, Span
 
 ELEMENT: Final = re.compile(
@@ -14,6 +15,20 @@ CELL: Final = re.compile(
     r">\s{0,20}([^<>]{2,40}?)\s{0,5}:?\s{0,5}</(?:td|th|dt|b|strong|label|span|p|div)>:?\s{0,40}(?:<(?:td"
     r"|dd|code|span|b|i|em|strong|pre|p|div)(?:\s[^<>]{0,80})?>\s{0,20}){1,3}([^<]{1,400})",
     re.IGNORECASE,
+)
+# An element whose name is an attribute, and the two elements of a property list.
+NAMED: Final = re.compile(
+    r"<[\w:\-]{1,30}\s[^<>]{0,200}?\b(?:name|key|id)=[\"']([\w.\-]{2,80})[\"'][^<>]{0,200}"
+    r"(?<!/)>\s{0,40}(?:<(?:value|string)>\s{0,20})?([^<\s][^<]{0,400})"
+)
+LISTED: Final = re.compile(
+    r"<key>\s{0,8}([\w.\- ]{2,60})\s{0,8}</key>\s{0,40}<(?:string|data)>\s{0,20}([^<]{1,2000})"
+)
+# A cell of a table of text, with its name in the cell before.
+ROW: Final = re.compile(
+    r"(?:^|[\n|])[ \t]{0,12}\*{0,2}([A-Za-z][\w \-]{1,40}?)\*{0,2}"
+    r"(?:[ ]{1,40}[|\u2502\u2503][ ]{1,12}|\t{1,3})[`*]{0,2}"
+    r"([^\s|\u2502\u2503`*]{4,400})[`*]{0,2}(?=[ ]{0,40}(?:[|\u2502\u2503\t\r\n]|$))"
 )
 TAG: Final = re.compile(
     r"<(?:input|meta|param|option|button|data|property|add|setting|entry)\b([^<>]{1,1000})>?", re.IGNORECASE
@@ -41,9 +56,19 @@ def find_markup(text: str, classify: Classify) -> list[Span]:
         if "</" in text:
             for match in CELL.finditer(text):
                 _add(spans, match, 1, 2, classify)
+            if "<key>" in text:
+                for match in LISTED.finditer(text):
+                    _add(spans, match, 1, 2, classify)
         if "=" in text:
             for match in TAG.finditer(text):
                 _add_tag(spans, match, classify)
+            if "='" in text or '="' in text:
+                for match in NAMED.finditer(text):
+                    _add(spans, match, 1, 2, classify)
+    if "|" in text or "\t" in text or "\u2502" in text or "\u2503" in text:
+        for match in ROW.finditer(text):
+            if looks_secret(match.group(2)) or looks_opaque(match.group(2)):
+                _add(spans, match, 1, 2, classify)
     if "name=" in text:
         for match in PART.finditer(text):
             _add(spans, match, 1, 2, classify)
