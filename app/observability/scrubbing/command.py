@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from .harmless import is_harmless, is_word
+from .harmless import is_harmless, is_scrambled, is_word
 from .keys import KeyClass
 from .prose import is_random, looks_secret
 from .spans import Classify, Span
@@ -23,7 +23,9 @@ _CLIENT_FLAGS: Final = {
     "sqlcmd": "-P", "bcp": "-P", "7z": "-p", "unzip": "-P", "zip": "-P", "influx": "-p", "sqlplus": "-p",
     "smbclient": "-p", "xfreerdp": "/p:", "net": "/p:", "rabbitmqadmin": "-p", "mosquitto_pub": "-P",
     "mosquitto_sub": "-P", "impala-shell": "-p", "vncpasswd": "-p", "expect": "-p", "isql": "-P",
-    "clickhouse-client": "-p", "psexec": "-p", "nmap": "-p_",
+    "clickhouse-client": "-p", "psexec": "-p", "nmap": "-p_", "twine": "-p", "az": "-p", "usermod": "-p",
+    "useradd": "-p", "openssl": "-k", "ipmitool": "-P", "beeline": "-p", "vsql": "-w", "tsql": "-P",
+    "osql": "-P", "ncftp": "-p", "mongorestore": "-p", "mysqlimport": "-p", "snmpwalk": "-A", "cifs": "-p",
 }  # fmt: skip
 CLIENT_NAMES: Final = frozenset(_CLIENT_FLAGS)
 CLIENT: Final = re.compile(
@@ -36,9 +38,30 @@ OTHER: Final = re.compile(
     r"(?:\bssh-keygen\s[^\n]{0,80}?-[NP]\s|\s-U\s[\w.\\]{1,40}%)[\"']?([^\s\"']{3,200})"
 )
 NET_USE: Final = re.compile(r"\s/user:\S{1,60}\s([^\s\"'/]{3,200})")
+# Standard input of a command that reads a password there.
+PIPED: Final = re.compile(
+    r"\b(?:echo|printf)\s+(?:-\w{1,3}\s+)?(?P<q>[\"']?)(?:[\w.\-]{1,40}:)?([^\s\"'|:]{3,200})"
+    r"(?P=q)\s{0,4}\|\s{0,4}"
+    r"(?=sudo\s+-\w*S|chpasswd|passwd|su\b|[^\n|]{0,120}?(?:--?pass\w*-stdin|--with-token"
+    r"|--passphrase-fd|-stdin\b))"
+)
+# A user and then his password: `rabbitmqctl add_user bob <password>`.
+ADD_USER: Final = re.compile(
+    r"\b(?:add_user|change_password|adduser|set_password|passwd set)\s+[\w.@\-]{1,60}\s+[\"']?"
+    r"([^\s\"'\-][^\s\"']{4,200})"
+)
 SPACED: Final = re.compile(
-    r"(?<![\w\-.$/])([A-Za-z]{2,20}(?:[_\-][A-Za-z]{2,20}){1,4})[ "
-    r"\t]{1,4}([^\s\"'\[\](){}<>=:,;]{6,400})(?=[\s,;]|$)"
+    r"(?<![\w\-.$])_?([A-Za-z]{1,20}(?:[_\-][A-Za-z]{2,20}|"
+    r"(?<=[a-z])[A-Z][a-z]{1,20}){1,4})[ \t]{1,4}(?:(?:was|is|of|value)[ ])?"
+    r"([^\s\"'\[\](){}<>=:,;\\]{6,400}={0,2})(?=[\s,;\"'\\]|$)"
+)
+# POP3, FTP and IRC: a line of its own; a login as a list: `["auth", "bob", "<password>"]`.
+PASS_LINE: Final = re.compile(
+    r"(?:^|\n|['\"> ]{1,3}|b['\"])PASS ([^\s\"'\\/]{5,200})(?=\s*(?:$|[\r\n\"'\\]))"
+)
+LOGIN_LIST: Final = re.compile(
+    r"[\[(]\s?[\"'](?:auth|login|authenticate|signin|AUTH|LOGIN)[\"'],\s?"
+    r"(?:[\"'][^\"'\n]{1,80}[\"'],\s?)?[\"']([^\"'\n]{5,200})[\"']\s?[\])]"
 )
 HTPASSWD: Final = re.compile(
     r"\bhtpasswd\s(?:-\w*b\w*\s)(?:-\w+\s){0,4}(?:\S+\s){1,2}([^\s\"']{3,200})(?=\s|$|['\"])"
@@ -60,6 +83,7 @@ REQUIREPASS: Final = re.compile(
 DOCKERFILE: Final = re.compile(
     r"(?:^|\n|['\"])\s{0,8}(?:ENV|ARG|SETENV)\s+(\w{2,60})[ \t]+[\"']?([^\s\"'=][^\s\"']{2,400})"
 )
+_FILE: Final = re.compile(r"\.(?:pem|key|crt|cer|csr|p12|pfx|jks|json|ya?ml|txt|conf|env|asc|pub|gpg|py)$")
 _BASE64: Final = re.compile(r"^[A-Za-z0-9+/]{8,}={0,2}$")
 
 
@@ -75,6 +99,7 @@ def find_command(text: str, classify: Classify) -> list[Span]:
                 kind
                 and not is_harmless(value, kind)
                 and not is_word(value)
+                and not _FILE.search(value)
                 and (kind is not KeyClass.WEAK or looks_secret(value))
             ):
                 spans.append(Span(match.start(group), match.end(group)))
@@ -98,14 +123,42 @@ def find_command(text: str, classify: Classify) -> list[Span]:
             for match in SPACED.finditer(text)
             if classify(match.group(1)) is KeyClass.SECRET and looks_secret(match.group(2))
         ]
+    if "|" in text and ("echo" in text or "printf" in text):
+        for match in PIPED.finditer(text):
+            if not match.group(2).startswith(("$", "[Filtered")):
+                spans.append(Span(match.start(2), match.end(2), "cli"))
+    if "_user " in text or "password " in text or "adduser " in text or "passwd set " in text:
+        spans += [
+            Span(match.start(1), match.end(1), "cli")
+            for match in ADD_USER.finditer(text)
+            if looks_secret(match.group(1))
+        ]
+    if "PASS " in text:
+        spans += [
+            Span(match.start(1), match.end(1), "cli")
+            for match in PASS_LINE.finditer(text)
+            if looks_secret(match.group(1)) and "." not in match.group(1) and "_" not in match.group(1)
+        ]
+    if '","' in text or "', '" in text or '", "' in text:
+        spans += [
+            Span(match.start(1), match.end(1), "cli")
+            for match in LOGIN_LIST.finditer(text)
+            if looks_secret(match.group(1))
+        ]
     if "pass:" in text:
         for match in PASS_SOURCE.finditer(text):
             _add(spans, match)
     if "AUTH" in text or "auth " in text or "authenticate " in text or "vault " in text:
         for match in AUTH.finditer(text):
             for group in (1, 2):
+                if group == 2 and match.group(1)[-1] == ":":
+                    break
                 value = (match.group(group) or "").rstrip(".,;:")
-                if looks_secret(value) or (len(value) >= 12 and _BASE64.match(value) and not value.isalpha()):
+                if (
+                    looks_secret(value)
+                    or (len(value) >= 12 and _BASE64.match(value) and not value.isalpha())
+                    or (match.group().startswith("AUTH") and is_scrambled(value))
+                ):
                     spans.append(Span(match.start(group), match.start(group) + len(value), "cli"))
     if "334" in text:
         for match in CHALLENGE.finditer(text):

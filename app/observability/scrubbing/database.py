@@ -43,7 +43,8 @@ ARGUMENT: Final = re.compile(
 ECHO: Final = re.compile(
     r"(?:invalid (?:(?:integer|boolean|[\w\-]{2,24}) )?value(?: for parameter \"\w{1,40}\")?:?"
     r"|with args beginning with:|invalid literal for int\(\) with base \d+:"
-    r"|could not convert string to float:|could not be cast to integer value as|nonnumeric port:|converted to integer:"
+    r"|could not convert string to float:|could not be cast to integer value as"
+    r"|nonnumeric port:|converted to integer:"
     r"|\bport(?= [\"'])"
     r"|[Ii]nvalid port:?"
     r"|bad value for \w{2,30}:|could not translate host name|failed to resolve host"
@@ -56,8 +57,17 @@ ECHO: Final = re.compile(
     r"|Could not parse[\w ]{0,40}|cannot parse[\w ]{0,20}:?|Unexpected value:?|invalid choice:"
     r"|unrecognized arguments?:|unknown (?:option|argument|url type):?"
     r"|No connection adapters were found for|Name or service not known:|encode characters? in"
-    r"|does not match)"
+    r"|does not match|\bfound:)"
     r"\s{0,3}b?(\\?[\"'])(.{3,400}?)\1",
+)
+# MySQL names the column after the value.
+OF_COLUMN: Final = re.compile(
+    r"[Ii]ncorrect [\w ]{2,30}value: '([^'\n]{3,400})' for column [`'\"]?"
+    r"(?:[`'\".\w]{0,60}\.)?[`'\"]?(\w{2,60})"
+)
+IDENTIFIED: Final = re.compile(
+    r"\bidentified\s+(?:with\s+\S{1,40}\s+)?(?:by|as)\s+(?:password\s+)?(['\"])([^'\"\n]{3,200})\1",
+    re.IGNORECASE,
 )
 _COMMAND_ARGS: Final = re.compile(r"with args beginning with:((?:\s{0,2}['`][^'`\n]{0,200}['`],?){1,10})")
 _COMMAND_ARG: Final = re.compile(r"['`]([^'`]{3,200})['`]")
@@ -65,7 +75,7 @@ _ECHO_WORDS: Final = (
     "nvalid", "ould not", "not known", "to integer", "port '", 'port "', "onnumeric", "bad value",
     "ailed", "ailure", "missing ", "too long", "header value", "time data", "input_value", "nknown",
     "denied", "nsupported", "parse", "Unexpected", "unrecognized", "adapters", "codec", "does not",
-    "not a valid", "not in list", "encode",
+    "not a valid", "not in list", "encode", "found:",
 )  # fmt: skip
 SQL_VERBS: Final = (
     "select", "insert ", "update ", "delete ", " as (", "merge ", "create ", "alter ", "call ", "exec",
@@ -108,6 +118,18 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
             for match in MYSQL_DUPLICATE.finditer(text)
             if classify(match.group(2).rpartition(".")[2]) or looks_echoed(match.group(1))
         ]
+    if "for column" in text:
+        spans += [
+            Span(match.start(1), match.end(1), "echo")
+            for match in OF_COLUMN.finditer(text)
+            if classify(match.group(2))
+        ]
+    if "dentified" in text or "DENTIFIED" in text:
+        spans += [
+            Span(match.start(2), match.end(2), "sql")
+            for match in IDENTIFIED.finditer(text)
+            if not match.group(2).startswith("[Filtered")
+        ]
     if "query argument" in text:
         for match in ARGUMENT.finditer(text):
             value = match.group(1).strip("'\"")
@@ -123,8 +145,12 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
     if ("'" in text or '"' in text) and any(word in text for word in _ECHO_WORDS):
         for pattern in (ECHO, SUBJECT):
             for match in pattern.finditer(text):
-                host = "host" in match.group()[:30]
-                if looks_echoed(match.group(2), host):
+                said = match.group()[:40]
+                if looks_echoed(match.group(2).strip(" %"), "host" in said) or (
+                    ("to integer" in said or "port" in said)
+                    and looks_secret(match.group(2))
+                    and match.group(2).isalnum()
+                ):
                     spans.append(Span(match.start(2), match.end(2), "echo"))
     return spans
 

@@ -36,7 +36,8 @@ _TELLING: Final = words("""
     set grant statement query argument detail contains entry bearer basic digest key keys code sig ticket
     k t h hash state assertion invite tax national steuer insurance health identity reset verify confirm
     magic activate invitation unsubscribe hook curl wget user u p a w pass env arg auth login hello
-    requirepass masterauth call tel sms phone address rue avenue boulevard chemin impasse calle plaza via
+    requirepass masterauth identified add_user change_password adduser call tel sms phone address rue
+    avenue boulevard chemin impasse calle plaza via
     piazza corso rua street road
     """)
 

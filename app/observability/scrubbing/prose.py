@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from .harmless import is_masked, is_word, is_wordy
+from .harmless import is_concept, is_masked, is_scrambled, is_word, is_wordy
 from .spans import Span
 from .words import words
 
@@ -27,7 +27,7 @@ _CODE: Final = (
 _LINK: Final = (
     r"(?:[\"'`]?\s{0,3}(?:[:=#(]|\bis\b|\bwas\b|\bare\b|\blautet\b|\bist\b|\bes\b|\best\b|\bé\b|\bvalue\b"
     r"|\bset to\b|\b(?:has been )?(?:changed|reset|set) (?:from|to)\b|\bfrom\b|\bto\b|\bof\b|\bnumber\b"
-    r"|\bno\.|\busing\b|\bprovided\b|\bsent\b"
+    r"|\bno\.|\bpair\b|\busing\b|\bprovided\b|\bsent\b"
     r"|\bfor (?:user )?[\w@.'\-]{1,40}(?: (?:is|was|=|:))?|\bid\b|\bstring\b|\bnow\b|->|→|:-))"
     r"{0,3}\s{0,4}(?:<[a-z]{1,8}[^<>]{0,40}>\s{0,3}){0,2}"
 )
@@ -86,10 +86,13 @@ def looks_secret(value: str) -> bool:
         size < 5
         or is_word(value)
         or is_masked(value)
+        or is_concept(value)
         or value.startswith(("[Filtered", "$", "{", "%", "/", "http", "--", "@", "<", "#/", "0x"))
     ):
         return False
-    if (value.endswith(("()", "=")) and not value.endswith("==")) or _ASSIGNMENT.match(value):
+    if value.endswith("()") or (value.endswith("=") and not value.endswith("==") and size < 24):
+        return False
+    if _ASSIGNMENT.match(value) and not (value.endswith("=") and value.count("=") <= 2):
         return False
     if _UUID_OR_DATE.match(value):
         return False
@@ -105,7 +108,7 @@ def looks_secret(value: str) -> bool:
     symbols = sum(1 for c in inner if c in "!#$%^&*+?~@=")
     if symbols and not any(c in value for c in "(){}[]<>"):
         return True
-    return size >= 16 and value.isalpha() and value.isascii() and not is_wordy(value)
+    return is_scrambled(value) or (size >= 16 and value.isalpha() and value.isascii() and not is_wordy(value))
 
 
 _SECRET_HEADS: Final = words("""
@@ -221,6 +224,8 @@ def _add_at(spans: list[Span], text: str, low: str, at: int, end: int, role: str
     """Look at what follows one head noun."""
     if at and (low[at - 1] in "/.-_" or low.startswith("[filtered:", at - 10)):
         return
+    if role == "s" and low.startswith("pass", at) and _follows(low, at, _ONE_TIME):
+        role = "c"
     if role == "s" or (role == "k" and _follows(low, at, _KEY_BEFORE)):
         if low.startswith(_BOTH, at):
             user = _USER_BEFORE.match(text, end)
@@ -249,6 +254,18 @@ def _add_at(spans: list[Span], text: str, low: str, at: int, end: int, role: str
             and any(c.isdigit() for c in match.group(1))
             and not _is_plain_code(low[at:end], match.group(1))
         ):
+            spans.append(Span(match.start(1), match.end(1), "prose"))
+            more = _MORE_CODES.match(text, match.end(1))
+            while more:
+                spans.append(Span(more.start(1), more.end(1), "prose"))
+                more = _MORE_CODES.match(text, more.end(1))
+        elif role == "d" and not match and _follows(low, at, _INVITE_BEFORE):
+            opaque = _OPAQUE_CODE.match(text, end)
+            if opaque and sum(c.isdigit() for c in opaque.group(1)) > 1:
+                spans.append(Span(opaque.start(1), opaque.end(1), "prose"))
+    elif role == "d":
+        match = _SENT_CODE.match(text, end)
+        if match and not _follows(low, at, _OTHER_CODES):
             spans.append(Span(match.start(1), match.end(1), "prose"))
     elif role == "b":
         match = _BIRTH_TAIL.match(text, end)
@@ -280,6 +297,34 @@ def _add_at(spans: list[Span], text: str, low: str, at: int, end: int, role: str
             spans.append(Span(match.start(1), match.start(1) + size, "national_id"))
 
 
+# A list of codes goes on, a code of a longer kind, a code that was handed to somebody.
+_MORE_CODES: Final = re.compile(
+    r"(?:,|;| and| or|\n|\s-)\s{0,3}[\"'`]?((?=[A-Za-z]{0,9}\d)[A-Za-z0-9]{3,10}"
+    r"(?:-[A-Za-z0-9]{3,10}){0,3})(?![\w\-/%])"
+)
+_INVITE_BEFORE: Final = (
+    "verification", "confirmation", "invite", "invitation", "activation", "reset", "recovery", "backup",
+    "referral", "unlock", "authorization", "login", "device",
+)  # fmt: skip
+_OPAQUE_CODE: Final = re.compile(
+    r"(?:s?\s{0,2}[:=(]|\s(?:is|was))?\s{0,2}[\"'`]?(?=[a-z\d]*[A-Za-z])([A-Za-z0-9]{8,64})(?![\w\-/.])"
+)
+_SENT_CODE: Final = re.compile(
+    r"\s(\d{6})(?= (?:was |has been |is )?(?:sent|expired|entered|used|delivered|resent|texted)\b)"
+)
+_OTHER_CODES: Final = (
+    "error",
+    "status",
+    "exit",
+    "country",
+    "zip",
+    "postal",
+    "return",
+    "response",
+    "reason",
+    "area",
+    "product",
+)
 _LONG_KEY: Final = re.compile(r"[\"'`:]?\s{1,3}[\"'`(]?([A-Za-z0-9_\-+/]{24,200})(?![\w])")
 
 
@@ -295,7 +340,9 @@ def is_random(value: str) -> bool:
 # After these a user may stand before the password.
 _BOTH: Final = ("cred", "zugangsdaten", "logindaten")
 _USER_BEFORE: Final = re.compile(r"\s{0,2}[:=(]?\s{1,2}[\w.\-@]{1,40}(?:\s?/(?=\s)|(?=:\S))")
+_ONE_TIME: Final = ("one-time", "one time", "onetime", "sms", "otp", "single-use")
 _SHORT_ID: Final = re.compile(r"\s[0-9a-f]{6,8}(?![\w\-])")
+_TO_OTHER: Final = re.compile(r"[\"'`]?\s(?:to|with|by)\s[\"'`]?([^\s\"'`<>]{5,200})")
 _NEXT: Final = re.compile(r"[\"'`]?[\s\-_]{0,3}([^\s]{1,40})")
 _LINK_WORDS: Final = words(
     "has been is was are lautet ist es est é value set changed from to of number no using provided sent "
@@ -321,6 +368,9 @@ def _add_secret(spans: list[Span], text: str, end: int, is_password: bool) -> No
     if not stripped.isdigit() or is_password:
         lead = len(value) - len(value.lstrip("(["))
         spans.append(Span(match.start(group) + lead, match.start(group) + len(stripped), "prose"))
+        other = _TO_OTHER.match(text, match.end(group)) if is_password else None
+        if other and looks_secret(other.group(1)):
+            spans.append(Span(other.start(1), other.start(1) + len(other.group(1).rstrip(_NOISE)), "prose"))
 
 
 def _is_plain_code(noun: str, value: str) -> bool:

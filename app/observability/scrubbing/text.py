@@ -20,11 +20,12 @@ from .marker import FILTERED, TRUNCATED
 from .markup import find_markup
 from .numbers import find_numbers, is_dense
 from .person import find_person
+from .phrases import find_phrases
 from .plain import PlainWords
 from .prose import find_prose
 from .spans import Span, cut
 from .tokens import RUN, find_tokens
-from .urls import find_urls
+from .urls import find_logins, find_urls
 
 MAX_STRING_CHARS: Final = 65_536
 MIN_TAINT_CHARS: Final = 6
@@ -52,7 +53,7 @@ _AUTH: Final = re.compile(
     re.IGNORECASE,
 )
 _DIGIT: Final = re.compile(r"\d")
-_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}|&\w{2,6};|&#|\\u00|\\x[2-7]")
+_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}|&\w{2,6};|&#|\\u00|\\x[2-7]|[\u00ad\u200b\u2060\ufeff]")
 _AUTH_WORDS: Final = ("bearer ", "basic ", "token ", "apikey ")
 _LONG: Final = re.compile(r"[A-Za-z0-9+/_\-]{16}")
 
@@ -60,7 +61,8 @@ _LONG: Final = re.compile(r"[A-Za-z0-9+/_\-]{16}")
 # Whole strings that no rule can touch: words, short numbers, reprs of objects, timestamps. Most leaves are such,
 # so this one match is what a leaf costs.
 match_plain: Final = re.compile(
-    r"[a-z ._/'*]*+(?:-[a-z ._/'*]++)*+|[A-Z]?[a-z]*|-?\d{1,12}|'?(?=\d{0,12}[a-f])[0-9a-f]{8,19}'?"
+    r"(?:[a-ln-rt-z ._/'*]++|m(?!nem)|s(?!s[wp]|eed ))*+(?:-(?:[a-ln-rt-z ._/'*]++|m(?!nem)|s"
+    r"(?!s[wp]|eed ))++)*+|[A-Z]?[a-z]*|-?\d{1,12}|'?(?=\d{0,12}[a-f])[0-9a-f]{8,19}'?"
     r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}(?=\d{0,11}[a-f])[0-9a-f]{12}|<[\w.]+ object at 0x[0-9a-f]+>"
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.]*(?:Z|[+-]\d\d:\d\d)?|[a-z_]{1,40}_\d{1,6}"
 ).fullmatch
@@ -170,15 +172,25 @@ class TextScrubber:
         is_sql = mode is Mode.SQL or (
             " " in text and any(verb in low for verb in SQL_VERBS) and SQL.search(text) is not None
         )
-        spans += find_pairs(text, self._classify, is_url=mode is Mode.URL or "?" in text)
+        if (":" in text and has_digit) or "@" in text:
+            spans += find_logins(text, low)
+        spans += find_pairs(text, self._classify, is_url=mode is Mode.URL or "?" in text or "&" in text)
         spans += find_database(text, self._classify, is_sql)
-        if "<" in text or "name=" in text or "\\" in text or not text.isascii():
+        if (
+            "<" in text
+            or "\\" in text
+            or "|" in text
+            or "\t" in text
+            or "name=" in text
+            or not text.isascii()
+        ):
             spans += find_markup(text, self._classify)
         if " " in text or "," in text:
             spans += find_command(text, self._classify)
             if has_run or "Auth(" in text:
                 spans += find_handed(text, self._classify)
             spans += find_prose(text, low, has_digit)
+            spans += find_phrases(text, low, has_digit)
             if has_digit:
                 spans += find_person(text)
             if ("[" in text or "(" in text) and "," in text:
@@ -200,7 +212,9 @@ class TextScrubber:
         return spans
 
     def _decoded(self, text: str, mode: Mode, hits: list[str], taints: dict[str, None] | None) -> str:
-        if ("%" in text or "\\" in text or ("&" in text and ";" in text)) and _ENCODED.search(text):
+        if (
+            "%" in text or "\\" in text or ("&" in text and ";" in text) or not text.isascii()
+        ) and _ENCODED.search(text):
             plain = spell_out(text)
             if plain != text:
                 spans = self._spans(plain, mode)

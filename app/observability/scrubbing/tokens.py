@@ -94,9 +94,13 @@ SHAPES: Final = (
     r"\$argon2(?:id|i|d)\$[\w=,$+/.\-]{20,}",
     r"\$(?:5|6|y|pbkdf2(?:-sha\d+)?|scrypt|7)\$[\w=,$+/.\-]{20,}",
     r"(?:pbkdf2_sha\d+|pbkdf2:sha\d+|scrypt|bcrypt_sha256|argon2)[$:][\w=:,$+/.\-]{20,}",
+    r"\{(?:S?SHA(?:256|384|512)?|S?MD5|CRYPT|PBKDF2[\w\-]{0,12}|ARGON2)\}[A-Za-z0-9+/=$.,]{20,}",
     r"eyJ[\w\-]{8,}(?:\.[\w\-]{4,}){1,4}\.?[\w\-]*",
 )
-VENDOR: Final = re.compile("(?<![A-Za-z0-9])(?:" + "|".join(SHAPES) + ")")
+_ANY_SHAPE: Final = "(?:" + "|".join(SHAPES) + ")"
+VENDOR: Final = re.compile("(?<![A-Za-z0-9])" + _ANY_SHAPE)
+# Right after an escape, as reprs of bytes have them.
+ESCAPED: Final = re.compile(r"(?:(?<=\\x[0-9a-f]{2})|(?<=\\[nrt]))" + _ANY_SHAPE)
 WEBHOOK: Final = re.compile(
     r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/\d+/"
     r"|outlook\.office\.com/webhook/|[\w\-]+\.webhook\.office\.com/webhookb2/"
@@ -136,11 +140,15 @@ def find_tokens(text: str, has_run: bool) -> list[Span]:
             start = _key_start(text, match.start())
             if start < match.start():
                 spans.append(Span(start, match.end(), "private_key"))
+    if "hook" in text:
+        spans.extend(Span(m.start(1), m.end(1), "webhook") for m in WEBHOOK.finditer(text))
     if not has_run:
         return spans
     spans.extend(Span(m.start(), m.end(), "token") for m in VENDOR.finditer(text) if _is_random(m.group()))
-    if "hook" in text:
-        spans.extend(Span(m.start(1), m.end(1), "webhook") for m in WEBHOOK.finditer(text))
+    if "\\" in text:
+        spans.extend(
+            Span(m.start(), m.end(), "token") for m in ESCAPED.finditer(text) if _is_random(m.group())
+        )
     if len(text) >= 60:
         spans.extend(Span(m.start(), m.end(), "private_key") for m in DER.finditer(text))
         if "\n" in text:

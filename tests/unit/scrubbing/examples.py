@@ -16,6 +16,11 @@ class Examples(NamedTuple):
 SECRET: Final = "Zr7" + "!qmLw" + "92"
 OPAQUE: Final = "f5HYsKV" + "Fx0z1fgK" + "u2Lm9QwX"
 HEX: Final = "9f86d081" * 5
+MIXED: Final = "q7Rz" + "mT4vLx2K"
+LONG: Final = "q7RzmT4vLx2K" + "w9PdYc3NhBs8"
+SCRAMBLED: Final = "rlciJ" + "LuPhDtm"
+VAULT: Final = "db_pass" + "word"
+SEED_WORDS: Final = "velvet river stone lantern purple autumn " + "marble cactus silver horse tiger maple"
 CARD: Final = "4111 1111" + " 1111 1111"
 KEY_LINE: Final = "aB3dE5fG7hJ9" * 5 + "aB3d"
 PEM_NAME: Final = "PRIVATE" + " KEY"
@@ -49,16 +54,35 @@ RULES: Final[dict[str, Examples]] = {
             (f"curl -u anna:{SECRET} http://x", SECRET),
             (f"mysql -uroot -p{OPAQUE} shop", OPAQUE),
             (f"AUTH default {OPAQUE}", OPAQUE),
+            ("AUTH default " + SCRAMBLED, SCRAMBLED),
+            (f"echo {SECRET} | sudo -S true", SECRET),
+            (f"echo anna:{SECRET} | chpasswd", SECRET),
+            (f"rabbitmqctl add_user anna {MIXED}", MIXED),
+            (f"openssl enc -aes-256-cbc -k {MIXED} -in f", MIXED),
+            (f"+OK\r\nPASS {MIXED}\r\nSTAT", MIXED),
+            (f'["login", "anna", "{MIXED}"]', MIXED),
         ),
-        ("docker run -p 5432:5432 pg", "AUTH failed", "git commit -a -m x"),
+        (
+            "docker run -p 5432:5432 pg",
+            "AUTH failed",
+            "auth method: oauth2",
+            "git commit -a -m x",
+            "echo started | tee log",
+            "openssl x509 -req -signkey site-key.pem -in c",
+            "PASS test_login_2",
+            '["login", "anna", "started"]',
+        ),
     ),
     "echo": Examples(
         (
             (f'invalid integer value "{SECRET}" for connection option "port"', SECRET),
             (f"invalid literal for int() with base 10: '{SECRET}@db'", SECRET),
+            ("Port could not be cast to integer value as '" + MIXED.upper() + "'", MIXED.upper()),
+            (f"'%' must be followed by '%' or '(', found: '%{MIXED}'", MIXED),
         ),
         (
             'invalid integer value "abc" for connection option "port"',
+            "Incorrect integer value: 'abc12345' for column 'qty' at row 1",
             "invalid literal for int() with base 10: 'twelve'",
             'could not translate host name "db-0.internal" to address',
         ),
@@ -68,8 +92,10 @@ RULES: Final[dict[str, Examples]] = {
             ("bounce for jane.doe@corp.example (550)", "jane.doe@corp.example"),
             ("q=jane.doe%2540corp.example", "jane.doe%2540corp.example"),
             ('{"to": "jane\\u0040corp.example"}', "jane\\u0040corp.example"),
+            ("to jane.doe [at] corp [dot] example", "jane.doe [at] corp [dot] example"),
+            ("to jane\uff20corp.example", "jane\uff20corp.example"),
         ),
-        ("@app.get('/users')", "celery@worker-3", "icon@2x.png", "lib@1.4.2", "root@web-3:~#"),
+        ("@app.get('/users')", "celery@worker-3", "icon@2x.png", "lib@1.4.2", "root@web-3:~#", "x[at] y"),
     ),
     "encoded": Examples(
         (
@@ -104,6 +130,26 @@ RULES: Final[dict[str, Examples]] = {
             (f"fields: ['user', 'password'] values: ['bob', '{SECRET}']", SECRET),
             (f"app --api-key {OPAQUE} --port 80", OPAQUE),
             (f"b'\\xa8password\\xad{OPAQUE}'", OPAQUE),
+            (f"{VAULT}: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  {HEX}\nhost: db", HEX),
+            (f"{VAULT}: !!str {OPAQUE}\n", OPAQUE),
+            (f"{VAULT} = <<-EOT\n  {OPAQUE}\nEOT", OPAQUE),
+            (f'variable "{VAULT}" {{\n  default = "{MIXED}"\n}}', MIXED),
+            (f"DRIVER={{ODBC}};UID=sa;PWD={{{MIXED}}};", MIXED),
+            (f"Stripe-Signature: t=17,v1={HEX}", HEX),
+            ("GET /verify?otp=" + "abcdef", "abcdef"),
+            ("GET /verify?user=7&code=" + "482913", "482913"),
+            (f"GET /cb?code={OPAQUE}&state=x", OPAQUE),
+            (f"ParseResult(path='/cb', query='code={OPAQUE}&page=1')", OPAQUE),
+            (f"device_code={LONG}", LONG),
+            (f"openssl rsa -in k -passin pass:{MIXED}", MIXED),
+            ("password: velvet " + "river stone", "velvet " + "river stone"),
+            (f"Incorrect string value: '{MIXED}' for column 'app'.'users'.'password' at row 1", MIXED),
+            (f"header x-api-key was {OPAQUE}", OPAQUE),
+            (f"| {VAULT} | {MIXED} |", MIXED),
+            (f"{VAULT}\t{MIXED}\n", MIXED),
+            (f'<property name="app.{VAULT}">{MIXED}</property>', MIXED),
+            (f"<key>apiKey</key>\n<string>{MIXED}</string>", MIXED),
+            (f"pass\u200bword={MIXED}", MIXED),
             (f"    connect(user, password)\n    │       │     └ '{SECRET}'", SECRET),
             (
                 f"1 validation error for Login\npassword\n  Too short [type=x, input_value='{SECRET}', y]",
@@ -111,6 +157,17 @@ RULES: Final[dict[str, Examples]] = {
             ),
         ),
         (
+            "lambda token: token.id",
+            "unexpected token: identifier",
+            "could not refresh access token: 401",
+            "auth=oauth2 signature: sha256",
+            "session: AsyncClientSession | None",
+            "GET /x?code=200&country_code=DE&error_code=E123",
+            "GET /x?voucher=1&code=SAVE10&mfa=optional",
+            "GET /x?page_token=2",
+            "s3_key=uploads/2026/report.csv",
+            "Device\tToken\ncount\t2",
+            "| password | required |",
             "password: field required",
             "token expired",
             "max_tokens=256",
@@ -122,8 +179,12 @@ RULES: Final[dict[str, Examples]] = {
         ),
     ),
     "name": Examples(
-        (("customer name is Katarzyna Kowalczyk", "Katarzyna Kowalczyk"),),
-        ("table name is Orders_2", "the name is not set"),
+        (
+            ("customer name is Katarzyna Kowalczyk", "Katarzyna Kowalczyk"),
+            ("Dear Katarzyna Kowalczyk,", "Katarzyna Kowalczyk"),
+            ("patient Katarzyna Kowalczyk not found", "Katarzyna Kowalczyk"),
+        ),
+        ("table name is Orders_2", "the name is not set", "Dear Customer Support,", "Patient Record missing"),
     ),
     "national_id": Examples(
         (
@@ -159,8 +220,29 @@ RULES: Final[dict[str, Examples]] = {
             ("Your OTP is 482913", "482913"),
             ("482913 is your verification code", "482913"),
             (f"api key {OPAQUE} revoked", OPAQUE),
+            ("the password is " + SCRAMBLED, SCRAMBLED),
+            ("my password is purple " + "lantern and it fails", "purple " + "lantern"),
+            ("wrong passphrase 'velvet " + "river stone'", "velvet " + "river stone"),
+            ("password was '" + "lanternfish'", "lanternfish"),
+            ("mnemonic is " + SEED_WORDS, SEED_WORDS),
+            (f"changed password from {SECRET} to {MIXED}", MIXED),
+            (f"CSRF token mismatch: got {LONG}, expected {OPAQUE}", LONG),
+            ("one-time password 4829" + "13 rejected", "4829" + "13"),
+            ("code 4829" + "13 sent to user 12 by SMS", "4829" + "13"),
+            ("backup codes: 7790a-8cef0, " + "8d26b-83aea", "8d26b-83aea"),
+            ("invite code q7RzmT" + "4vLx2K already used", "q7RzmT" + "4vLx2K"),
+            (f"login anna/{MIXED} failed", MIXED),
         ),
         (
+            "password is case sensitive",
+            "your password is about to expire",
+            "the password is stored hashed",
+            "password is plain text",
+            "password was 'not set'",
+            "the new password is too weak",
+            f"hash mismatch: got {LONG}, expected none",
+            "error code 482913 returned",
+            "login via sso/oauth2 failed",
             "password reset requested for user 17",
             "pin 4 of header J2 is floating",
             "code 404 returned",
@@ -178,21 +260,34 @@ RULES: Final[dict[str, Examples]] = {
         (
             ("SELECT * FROM users WHERE nick = 'Marchetti'", "Marchetti"),
             ("SELECT $$" + SECRET + "$$", SECRET),
+            (f"rejected: identified by '{MIXED}'", MIXED),
         ),
         ("SELECT id FROM users WHERE status = 'active' AND id = $1", "SELECT 1"),
     ),
     "ssn": Examples((("applicant 194-93-3947 failed", "194-93-3947"),), ("lot 000-12-3456", "10-20-3000")),
     "token": Examples(
-        (("using " + "gh" + "p_" + "a1B2c3D4" * 5, "a1B2c3D4" * 5),),
-        ("gho_st in the shell", "sk_live_ is a prefix"),
+        (
+            ("using " + "gh" + "p_" + "a1B2c3D4" * 5, "a1B2c3D4" * 5),
+            ("decode b'\\xff" + "gh" + "p_" + "a1B2c3D4" * 5 + "'", "a1B2c3D4" * 5),
+        ),
+        ("gho_st in the shell", "sk_live_ is a prefix", "{SHA} of the file"),
     ),
     "url_password": Examples(
         (
             (f"postgresql://app:{SECRET}@db/app", SECRET),
             ("redis://:" + OPAQUE + "@cache", OPAQUE),
             ("cut amqp://app:" + OPAQUE, OPAQUE),
+            (f"oracle+cx_oracle://app:{MIXED}@db", MIXED),
+            (f"login: bob:{MIXED}@db", MIXED),
+            (f"tcp(app:{MIXED}@tcp(db:3306)/app)", MIXED),
+            (f"jdbc:oracle:thin:scott/{MIXED}@//db:1521/X", MIXED),
+            (f"db:5432:app:anna:{MIXED}", MIXED),
         ),
         (
+            "python:3.11-slim@sha256:" + "ab12" * 8,
+            "org/app:1.2.3@node-2",
+            "app.py:1200:main:warning:W0613",
+            "actions/checkout@v4",
             "postgresql://db.internal:5432/app",
             "http://localhost:8080/@vite/client",
             "postgresql://app:***@db/app",
@@ -297,6 +392,7 @@ TOKENS: Final = (
     ("$2" + "b$12$", ALNUM[:53]),
     ("$argon2" + "id$v=19$", ALNUM[:43]),
     ("$6" + "$", ALNUM[:60]),
+    ("{SS" + "HA}", ALNUM[:40]),
     ("pbkdf2" + "_sha256$", "260000$" + ALNUM[:40]),
     ("ey" + "J", ALNUM[:20] + "." + ALNUM[:30] + "." + ALNUM[:40]),
 )
