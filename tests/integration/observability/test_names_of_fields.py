@@ -2,13 +2,17 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sentry_sdk
+from sentry_sdk import Scope
 from sentry_sdk.tracing import Transaction
 
-from app.observability import operation
+from app.observability import ObservabilitySettings, init_sentry, operation
+from tests.support.ingest import IngestServer
 from tests.support.observability import Recorder, local_sentry
 from tests.support.values import SECRET, VALUES, Login, row, scope
 
@@ -269,3 +273,61 @@ def test_a_huge_context_is_cut_before_the_sdk_serializes_it(recorder: Recorder) 
     thing = recorder.only_event()["contexts"]["thing"]
     assert len(thing) == 1_001
     assert thing["..."] == "... 99000 more"
+
+
+@contextmanager
+def live_sentry(ingest: IngestServer, spool_dir: Path) -> Iterator[None]:
+    """LIVE mode with everything on, delivering to a server on loopback."""
+    settings: dict[str, Any] = {
+        "environment": "staging",
+        "enabled": True,
+        "dsn": ingest.dsn,
+        "monthly_errors": 0,
+    }
+    settings |= {
+        "traces_sample_rate": 1.0,
+        "enable_logs": True,
+        "include_locals": True,
+        "spool_dir": spool_dir,
+    }
+    handle = init_sentry(settings=ObservabilitySettings(**settings))
+    assert handle.pipeline is not None
+    handle.pipeline.folding = None
+    try:
+        yield
+    finally:
+        sentry_sdk.get_client().close(timeout=0)
+        Scope.get_global_scope().set_client(None)
+
+
+def through_every_channel(value: Callable[[], Any]) -> None:
+    for channel in CHANNELS:
+        with sentry_sdk.isolation_scope() as isolated, sentry_sdk.new_scope() as current:
+            isolated.clear()
+            current.clear()
+            channel(value())
+
+
+@pytest.mark.parametrize("kind", ["named tuple", "named tuple with another text", "split url", "raw scope"])
+def test_none_of_it_is_on_the_wire(kind: str, tmp_path: Path) -> None:
+    """Cases 4 and 6."""
+    with IngestServer() as ingest, live_sentry(ingest, tmp_path):
+        through_every_channel(VALUES[kind])
+        sentry_sdk.flush(timeout=20)
+        kinds = {item.type for item in ingest.items()}
+        assert {"event", "transaction", "log", "trace_metric"} <= kinds
+        assert len(ingest.events()) >= len(CHANNELS) - 6
+        assert b"thing" in ingest.raw()
+        assert SECRET.encode() not in ingest.raw()
+
+
+def test_none_of_it_is_on_disk(tmp_path: Path) -> None:
+    """Cases 4 and 6."""
+    with IngestServer() as ingest:
+        ingest.answer_with(429, {"Retry-After": "60"})
+        with live_sentry(ingest, tmp_path):
+            through_every_channel(VALUES["named tuple"])
+            sentry_sdk.flush(timeout=5)
+            spooled = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert spooled.count(b"thing") >= len(CHANNELS) - 6
+    assert SECRET.encode() not in spooled
