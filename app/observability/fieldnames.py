@@ -44,9 +44,10 @@ class FieldNames:
         """Replace what would lose its names, field by field; the scrubbing itself is done by the hooks."""
         exception = event.get("exception")
         if type(exception) is dict and type(exception.get("values")) is list:
-            del exception["values"][:-MAX_CHAINED]  # of a group of thousands; the exception itself comes last
+            # of a group of thousands the last hundred; the exception itself comes last
+            event["exception"] = {**exception, "values": exception["values"][-MAX_CHAINED:]}
         for key, value in list(event.items()):
-            if type(value) in _PLAIN or key == "sdk":  # which only the SDK writes
+            if type(value) in _PLAIN:
                 continue
             try:
                 named = entries_with_field_names(value) if type(value) is dict else with_field_names(value)

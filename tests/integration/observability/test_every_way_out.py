@@ -401,3 +401,14 @@ def test_a_metric_that_json_cannot_hold_is_counted_as_dropped(recorder: Recorder
     infinite_metric()
     wire(recorder)
     assert recorder.handle.status()["counters"]["trace_metric"] == {"before_send": 1, "recorded": 1}
+
+
+def test_an_event_made_by_hand_stays_as_it_is(recorder: Recorder) -> None:
+    values = [{"type": "Lost", "value": f"{number} {TELLING}"} for number in range(150)]
+    extra = {"login": {"password": SECRET}, "pair": (1, 2)}
+    event: Any = {"exception": {"values": values}, "extra": extra, "level": "odd"}
+    sentry_sdk.capture_event(event)
+    assert len(values) == 150
+    assert extra == {"login": {"password": SECRET}, "pair": (1, 2)}
+    assert recorder.only_event()["exception"]["values"][-1]["value"].startswith("149 ")
+    assert SECRET not in wire(recorder)
