@@ -23,7 +23,7 @@ from .budget.leases import is_own_work
 from .capture import capture_error, describe_exception, is_in_app
 from .dbfailures import PER_STATEMENT, DatabaseFailure, classify
 from .dbqueries import begin_query, calling_traceback, end_query, facts_of
-from .state import Flow, chain_of, current_flow, event_that_saw, mark_seen, undecided_flow
+from .state import Flow, chain_of, current_flow, event_that_saw, mark_seen, notes_of, undecided_flow
 from .types import Event, Hint
 
 MECHANISM = "sqlalchemy"
@@ -173,7 +173,7 @@ def _pool_state(pool: Any) -> dict[str, Any]:
 def mark_of(error: BaseException) -> Mark | None:
     """What is known about a database failure in an exception's chain; None if there is none."""
     for link in chain_of(error):
-        mark = link.__dict__.get(_MARK)
+        mark = notes_of(link).get(_MARK)
         if isinstance(mark, Mark):
             return mark
     kind = classify(error)
@@ -194,7 +194,7 @@ def note_failure(error: BaseException, engine: Any, pool: Any = None) -> None:
     kind = classify(error)
     if kind is None:
         return
-    error.__dict__.setdefault(_MARK, Mark(kind, engine, pool))
+    notes_of(error).setdefault(_MARK, Mark(kind, engine, pool))
     traceback = calling_traceback(error.__traceback__)
     flow = undecided_flow()
     quiet = current_flow()

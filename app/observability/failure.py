@@ -58,6 +58,13 @@ class FailureMiddleware:
             if isinstance(flow, HttpFlow) and await self._answered(scope, receive, send, flow, error):
                 return
             raise
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # `sys.exit()` in a handler ends the server
+            flow = current_flow()
+            if isinstance(flow, HttpFlow):
+                flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM) or flow.failure_id
+            raise
 
     async def _answered(
         self, scope: AsgiScope, receive: Receive, send: Send, flow: HttpFlow, error: Exception

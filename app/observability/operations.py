@@ -12,7 +12,7 @@ import sentry_sdk
 from sentry_sdk import Scope
 from sentry_sdk.tracing import Span
 
-from .state import chain_of, current_flow
+from .state import chain_of, current_flow, notes_of
 from .types import Event, Hint
 
 CONTEXT = "api_operation"
@@ -79,7 +79,7 @@ class Operation:
             return
         _running.set(self._outer)
         if error is not None:
-            error.__dict__.setdefault(_FAILED, {**self.context, "outcome": "failed"})
+            notes_of(error).setdefault(_FAILED, {**self.context, "outcome": "failed"})
         elif self._outer is not None:
             self._outer.publish()
         elif current_flow() is None:
@@ -145,7 +145,7 @@ def name_failed_operation(event: Event, hint: Hint) -> Event:
     error = (hint.get("exc_info") or (None, None))[1]
     if error is not None:
         for link in chain_of(error):
-            context = link.__dict__.get(_FAILED)
+            context = notes_of(link).get(_FAILED)
             if context is not None:
                 event.setdefault("contexts", {})[CONTEXT] = context
                 break

@@ -116,7 +116,9 @@ class HttpFlow(Flow):
         """Report a 5xx that no event stands for: by an exception at hand, a swallowed or logged one, or its route."""
         if self.failure_id is not None or self.is_client_gone:
             return
-        error = sys.exc_info()[1] or self.raised
+        error = sys.exc_info()[1]
+        if error is None:  # not `or`: an exception may be false, or refuse to tell
+            error = self.raised
         if isinstance(error, Exception):
             self.failure_id = capture_error(error, handled=True, mechanism=MECHANISM)
         if conclude(self, failed=True) is None:

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 from sentry_sdk import Scope
 
@@ -25,6 +26,7 @@ CAPTURED = "captured"
 """Where the hint of a held event keeps the id of what the service captured itself."""
 ESCAPED = "escaped"
 MAX_CHAIN = 12
+MAX_MARKS = 8
 FRESH_S = 60.0
 
 
@@ -179,14 +181,26 @@ def event_that_saw(error: BaseException) -> str | None:
     """
     flow = _flow.get()
     for link in chain_of(error):
-        mark: _Mark | None = link.__dict__.get(_SEEN)
-        if mark is None:
-            continue
-        is_own = flow is not None and (mark.serial == flow.serial or 0 < mark.family == flow.family)
-        is_fresh = (flow is None or mark.serial == 0) and time.monotonic() - mark.marked_s < FRESH_S
-        if is_own or is_fresh:
-            return mark.event_id
+        for mark in _marks_of(link):
+            is_own = flow is not None and (mark.serial == flow.serial or 0 < mark.family == flow.family)
+            is_fresh = (flow is None or mark.serial == 0) and time.monotonic() - mark.marked_s < FRESH_S
+            if is_own or is_fresh:
+                return mark.event_id
     return None
+
+
+def notes_of(error: BaseException) -> dict[str, Any]:
+    """The dictionary of an exception, also of a frozen one; what is written is lost if it gives none away."""
+    try:
+        return error.__dict__
+    except Exception:  # noqa: BLE001 - a foreign class may forbid even this
+        return {}
+
+
+def _marks_of(error: BaseException) -> tuple[_Mark, ...]:
+    """What this object was reported as, latest first."""
+    marks: tuple[_Mark, ...] = notes_of(error).get(_SEEN, ())
+    return marks
 
 
 def mark_seen(error: BaseException, event_id: str) -> None:
@@ -195,12 +209,13 @@ def mark_seen(error: BaseException, event_id: str) -> None:
     family = flow.family if flow and flow.connection else 0
     mark = _Mark(flow.serial if flow else 0, event_id, family, time.monotonic())
     for link in chain_of(error):
-        link.__dict__[_SEEN] = mark
+        # one object at module level may be raised in several requests at once
+        notes_of(link)[_SEEN] = (mark, *_marks_of(link)[: MAX_MARKS - 1])
 
 
 def renew_mark(error: BaseException) -> bool:
     """Whether an event ever reported this exception object; if so, its mark is made fresh."""
-    mark: _Mark | None = error.__dict__.get(_SEEN)
-    if mark is not None:
-        mark_seen(error, mark.event_id)
-    return mark is not None
+    marks = _marks_of(error)
+    if marks:
+        mark_seen(error, marks[0].event_id)
+    return bool(marks)

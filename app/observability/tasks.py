@@ -3,7 +3,7 @@
 asyncio reports such a failure only when the task is thrown away, in whatever context that happens; a task that stays
 referenced is never reported. A task factory therefore looks at tasks that failed: if nobody asked for the exception
 within `GRACE_S`, it is reported. Tasks made by the loop's own callbacks (a server's request tasks) are not watched.
-Reads two private fields of `asyncio.Future`; contract test `test_python_facts.py`.
+Reads two private fields of `asyncio.Future` and one of `asyncio.Handle`; contract test `test_python_facts.py`.
 """
 
 import asyncio
@@ -64,6 +64,8 @@ class TaskWatch:
         """Report what the loop reports, in the context of the task it belongs to, and let it be logged as before."""
         error = context.get("exception")
         _, creator = self._failed.pop(id(error), (None, None))
+        if creator is None:  # a callback of `call_soon` or `call_later`; uvloop does not show its context
+            creator = getattr(context.get("handle"), "_context", None)
         if creator is None and sys.version_info < (3, 12):
             creator = contextvars.Context()  # that of whatever happened to run now would be somebody else's
         if creator is None:

@@ -1,6 +1,7 @@
 """What `tasks.py` reads of `asyncio.Future`: a failure that nobody asked for can be told, and told without asking."""
 
 import asyncio
+import contextvars
 import gc
 import threading
 from typing import Any
@@ -84,3 +85,18 @@ def test_a_thread_tells_what_it_will_run() -> None:
     """`threads.py` reads it to tell the service's threads from those of libraries."""
     assert getattr(threading.Thread(target=int), "_target", None) is int
     assert getattr(threading.Thread(), "_target", int) is None
+
+
+def test_a_callback_that_fails_shows_the_context_it_was_called_in() -> None:
+    seen: list[Any] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: seen.append(context["handle"]._context))
+        context = contextvars.copy_context()
+        loop.call_soon(int, "no number", context=context)
+        seen.append(context)
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert seen[0] is seen[1]

@@ -110,6 +110,22 @@ async def test_it_is_never_shown_with_the_request_that_happened_to_run() -> None
 
 
 @in_a_loop_of_its_own
+async def test_a_callback_that_fails_is_one_event_with_its_user() -> None:
+    observed = Observed()
+
+    @observed.app.get("/start")
+    async def _() -> None:
+        identify_user(id="u1", tier="pro")
+        asyncio.get_running_loop().call_soon(int, "no number")
+
+    await observed.get("/start")
+    await let_the_loop_run()
+    event = observed.event
+    assert (titles(event), is_handled(event), event["user"]) == (["ValueError"], False, {"id": "u1"})
+    assert event["transaction"] == "/start"
+
+
+@in_a_loop_of_its_own
 async def test_a_failure_that_somebody_asks_for_in_time_is_none(no_grace: None) -> None:
     observed = Observed()
 
