@@ -3,7 +3,7 @@
 Called when a failed answer is about to be written, and once more at the end; the second call finds nothing left.
 """
 
-from .database import report_swallowed
+from .dbreports import report_swallowed
 from .held import release, settle
 from .state import Flow
 

@@ -25,7 +25,8 @@ from sentry_sdk.integrations.logging import (
 from .attributes import keep_field_names
 from .authentication import Refusals
 from .capture import ExceptionEnricher, drop_reported, judge_first
-from .database import SqlalchemyIntegration, tag_database_failure, watch_engine
+from .database import SqlalchemyIntegration, watch_engine
+from .dbreports import tag_database_failure
 from .feedback import FeedbackPages
 from .feedback import use as use_for_feedback
 from .fieldnames import FieldNames

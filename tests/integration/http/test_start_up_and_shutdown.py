@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.observability import database
+from app.observability import dbreports
 from tests.support.observed import Observed, is_handled, titles
 
 pytestmark = pytest.mark.anyio
@@ -102,7 +102,7 @@ async def test_a_start_up_that_exits_because_of_its_database_is_one_event(tmp_pa
 async def test_a_start_up_that_tries_on_and_on_is_reported_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "STARTUP_S", 0.0)
+    monkeypatch.setattr(dbreports, "STARTUP_S", 0.0)
     seen: list[int] = []
 
     @asynccontextmanager
