@@ -12,11 +12,17 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from app.observability.ops.check.versions import TESTED
 from app.observability.version import __version__
 
 PROJECT = Path(__file__).resolve().parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())
-LOCK_FILES = ("requirements.txt", "requirements-dev.txt", "tools/bugsink/requirements.txt")
+LOCK_FILES = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-lowest.txt",
+    "tools/bugsink/requirements.txt",
+)
 PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
 
 # Assembled, so that this file does not find itself.
@@ -35,6 +41,10 @@ def wanted(*, with_dev: bool) -> list[Requirement]:
     return [Requirement(name) for name in names]
 
 
+def bounds(requirement: Requirement) -> dict[str, str]:
+    return {each.operator: each.version for each in requirement.specifier}
+
+
 def tracked_files() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=False
@@ -48,7 +58,10 @@ def test_pyproject_and_the_module_tell_the_same_version() -> None:
     assert PYPROJECT["project"]["version"] == __version__
 
 
-@pytest.mark.parametrize(("file", "with_dev"), [("requirements.txt", False), ("requirements-dev.txt", True)])
+@pytest.mark.parametrize(
+    ("file", "with_dev"),
+    [("requirements.txt", False), ("requirements-dev.txt", True), ("requirements-lowest.txt", True)],
+)
 def test_each_requirement_is_pinned_inside_its_range(file: str, with_dev: bool) -> None:
     pinned = pins(file)
     for requirement in wanted(with_dev=with_dev):
@@ -60,6 +73,25 @@ def test_each_requirement_is_pinned_inside_its_range(file: str, with_dev: bool) 
 def test_tests_run_on_the_very_versions_that_the_service_runs_on() -> None:
     at_run_time, for_tests = pins("requirements.txt"), pins("requirements-dev.txt")
     assert {name: for_tests.get(name) for name in at_run_time} == at_run_time
+
+
+def test_the_lowest_versions_that_are_tested_are_the_lowest_that_are_allowed() -> None:
+    pinned = pins("requirements-lowest.txt")
+    for requirement in wanted(with_dev=False):
+        lowest = Version(bounds(requirement)[">="])
+        assert pinned[canonicalize_name(requirement.name)] == lowest, f"{requirement}: run `make lock`"
+
+
+def test_check_names_the_versions_that_the_tests_run_on() -> None:
+    newest = pins("requirements-dev.txt")
+    for requirement in wanted(with_dev=False):
+        name = canonicalize_name(requirement.name)
+        said = TESTED[name]
+        assert bounds(requirement) == {">=": said.lowest, "<": said.end}, name
+        series = Version(said.newest).release
+        assert newest[name].release[: len(series)] == series, f"{name} {newest[name]} is not in TESTED"
+    assert TESTED.keys() == {"python", *(canonicalize_name(each.name) for each in wanted(with_dev=False))}
+    assert PYPROJECT["project"]["requires-python"] == f">={TESTED['python'].lowest}"
 
 
 @pytest.mark.parametrize("file", LOCK_FILES)
