@@ -31,6 +31,8 @@ Enricher: TypeAlias = Callable[[Event, Hint], Event | None]
 MAX_PERSONAL_CHARS = 254
 DECISION = "decision"
 """Where the hint keeps what was decided about an event."""
+OUTLINE = "outline"
+"""In the hint of a transaction that is only scrubbed, for others to be made from it."""
 NEUTRAL_SPAN: Event = {"name": "[Filtered]", "attributes": {}}
 
 
@@ -101,14 +103,17 @@ class Pipeline:
     def before_send_transaction(self, event: Event, hint: Hint) -> Event | None:
         """Pay for and scrub a transaction with its spans; a failure sends it without spans and data."""
         try:
-            if self.folding is not None and not self.folding.pay_transaction(
-                len(event.get("spans") or ()) + 1
-            ):
+            if OUTLINE not in hint and not self._pay(event):
                 return None
+            if isinstance(event, ScrubbedEvent):  # made from an outline
+                return event
             put_into_shape(event)
             return self._scrub(event, "transaction")[0]
         except Exception as failure:  # noqa: BLE001 - a hook is total
             return self._reduced(event, failure)
+
+    def _pay(self, transaction: Event) -> bool:
+        return self.folding is None or self.folding.pay_transaction(len(transaction.get("spans") or ()) + 1)
 
     def before_send_log(self, log: Event, hint: Hint) -> Event | None:
         """Add user and tier to a log and scrub it; a log that cannot be scrubbed is dropped and counted."""

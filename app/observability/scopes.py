@@ -1,11 +1,14 @@
 """Isolation and current scopes that cost nothing until something is written to them or read from them.
 
-Nearly every request and message ends without an event, a tag or a breadcrumb, and an idle WebSocket has four scopes:
-a fork each would be most of what they cost. A `LazyScope` holds its template only; the first access to a field forks
-it. Relies on `Scope` keeping its state in slots (SDK 2.75; contract test `test_sdk_scopes`).
+Nearly every request and message ends without an event, a tag or a breadcrumb, and an idle WebSocket has three scopes:
+a fork each would be most of what they cost. A `LazyScope` holds its template only. What is written most often (tags,
+breadcrumbs, user) is copied alone, anything else makes the whole fork. Relies on `Scope` keeping its state in slots
+(SDK 2.75; contract test `test_sdk_scopes`).
 """
 
 import threading
+from contextlib import suppress
+from operator import attrgetter
 from typing import Any
 
 import sentry_sdk
@@ -15,46 +18,133 @@ from .tracing import incoming_trace, join_trace
 from .types import AsgiScope
 from .user import TIER_TAG
 
-_FIELDS: frozenset[str] = frozenset(Scope.__slots__)
-_fill_lock = threading.RLock()  # a template may be a lazy scope itself
+_COPIED = frozenset({"_tags", "_contexts", "_extras", "_breadcrumbs"})
+_SHARED = frozenset({"_user", "_session", "_n_breadcrumbs_truncated"})
+_FIELDS = frozenset(Scope.__slots__)
+_values_of = attrgetter(*Scope.__slots__)
+_set = object.__setattr__
+_lock = threading.RLock()  # a template may be lazy itself
 
 
 class LazyScope(Scope):
-    """A fork of `template` that is made when its first field is asked for; the trace is that of `asgi`, if given."""
+    """A fork of `template` that is made as it is read and written; until then it `is_untouched`.
 
-    __slots__ = ("_asgi", "_template")
+    Safe to be used by several threads, as far as the SDK's own scopes are.
 
-    def __init__(
-        self, template: Scope, asgi: AsgiScope | None = None
-    ) -> None:  # the SDK's own sets 27 fields
-        self._template: Scope | None = template
-        self._asgi = asgi
+    Attributes:
+        template: The scope to fork.
+        origin: What a subclass needs to prepare the fork.
+        own: Names of what was copied or written alone; None for nothing.
+    """
+
+    __slots__ = ("origin", "own", "template")
+
+    def __init__(self, template: Scope, origin: Any = None) -> None:  # the SDK's own sets 27 fields
+        _set(self, "template", template)
+        _set(self, "origin", origin)
+        _set(self, "own", None)
+        _set(self, "client", template.client)  # each `get_client()` asks for it
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nobody has read or written anything but the client."""
+        return self.own is None
+
+    def attach(self, origin: Any) -> None:
+        """Set what `prepare` is to use."""
+        _set(self, "origin", origin)
+
+    def prepare(self, fork: Scope) -> None:
+        """Change what the fork has from its template: neither `_COPIED` nor `_SHARED`, and not this scope itself."""
+
+    def fill(self) -> None:
+        """Make the whole fork, unless that was done."""
+        with _lock:
+            if type(self) is FilledScope:
+                return
+            fork = self.template.fork()
+            self.prepare(fork)
+            own = self.own or ()
+            for name, value in zip(Scope.__slots__, _values_of(fork), strict=True):
+                if name not in own:
+                    _set(self, name, value)
+            _set(self, "own", _FIELDS)
+            _set(self, "origin", None)
+            _set(self, "__class__", FilledScope)
+
+    def renew(self, kind: "type[LazyScope]", template: Scope, origin: Any = None) -> None:
+        """Forget everything, for all who hold this object, and be as a new scope of this kind."""
+        with _lock:
+            own = self.own
+            _set(
+                self, "__class__", kind
+            )  # first: a thread that misses a field from here on waits for the lock
+            _set(self, "template", template)
+            _set(self, "origin", origin)
+            _set(self, "own", None)
+            for name in own or ():
+                with suppress(AttributeError):
+                    object.__delattr__(self, name)
+            _set(self, "client", template.client)
 
     def __getattr__(self, name: str) -> Any:
-        """Fork the template, once: Python comes here only for a field that was never set."""
+        """Copy what is missing: Python comes here only for a field that was never set."""
         if name not in _FIELDS:
             raise AttributeError(name)
-        with _fill_lock:
-            template = self._template  # a copy that the SDK made has none: AttributeError
-            if template is not None:
-                self._fill(template)
-                self._template = self._asgi = None
+        if name in _COPIED or name in _SHARED:
+            with _lock:
+                if not self._owns(name):
+                    value = getattr(self.template, name)
+                    setattr(self, name, value.copy() if name in _COPIED else value)
+        else:
+            self.fill()
         return object.__getattribute__(self, name)
 
     def set_user(self, value: dict[str, Any] | None) -> None:
         """Set the user; none at all is an empty one, or that of the global scope would show."""
         super().set_user(value or {})
 
-    def _fill(self, template: Scope) -> None:
-        fork = template.fork()
-        if self._asgi is not None:
-            join_trace(fork, incoming_trace(self._asgi))
-        for name in _FIELDS:
-            try:
-                object.__getattribute__(self, name)  # written before anything was read: stays
-            except AttributeError:
-                if hasattr(fork, name):
-                    object.__setattr__(self, name, getattr(fork, name))
+    def _owns(self, name: str) -> bool:
+        return self.own is not None and name in self.own
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        with _lock:
+            _set(self, name, value)
+            if self.own is None:
+                _set(self, "own", {name})
+            elif self.own is not _FIELDS:
+                self.own.add(name)
+
+    def __copy__(self) -> Scope:
+        """Fork as the SDK does."""
+        self.fill()
+        return super().__copy__()
+
+
+class FilledScope(LazyScope):
+    """What a lazy scope becomes: one like the SDK's."""
+
+    __slots__ = ()
+    __setattr__ = object.__setattr__  # type: ignore[assignment]  # a slot wrapper, called the same way
+    __copy__ = Scope.__copy__
+
+    @property
+    def is_untouched(self) -> bool:
+        """False; a fork of this one has no `own` to ask."""
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+
+class TracedScope(LazyScope):
+    """Isolation scope of a request or connection, in the trace that its headers name or in a new one."""
+
+    __slots__ = ()
+
+    def prepare(self, fork: Scope) -> None:
+        """Join the trace; `origin` is the ASGI scope."""
+        join_trace(fork, incoming_trace(self.origin))
 
 
 class CleanScopes:
@@ -70,7 +160,7 @@ class CleanScopes:
         self._isolation: Scope | None = None
         self._current: Scope | None = None
 
-    def isolation(self, asgi: AsgiScope) -> Scope:
+    def isolation(self, asgi: AsgiScope) -> LazyScope:
         """Return an isolation scope of its own, in the trace that the connection's headers name or in a new one."""
         if self._isolation is None:
             clean = self.base.fork()
@@ -78,12 +168,16 @@ class CleanScopes:
             clean.remove_tag(TIER_TAG)
             clean.clear_breadcrumbs()
             self._isolation = clean
-        return LazyScope(self._isolation, asgi)
+        return TracedScope(self._isolation, asgi)
 
-    def current(self) -> Scope:
+    def current(self) -> LazyScope:
         """Return a current scope without the span, and its name, of whatever ran in this thread before."""
+        return LazyScope(self.clean_current())
+
+    def clean_current(self) -> Scope:
+        """Return what current scopes are forked from."""
         if self._current is None:
             clean = sentry_sdk.get_current_scope().fork()
             clean.clear()
             self._current = clean
-        return LazyScope(self._current)
+        return self._current

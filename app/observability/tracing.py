@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import sentry_sdk
 from sentry_sdk import Scope
+from sentry_sdk.client import BaseClient
 from sentry_sdk.tracing import Span, Transaction, TransactionSource
 from sentry_sdk.tracing_utils import Baggage
 
@@ -48,6 +49,29 @@ def join_trace(isolation: Scope, header: str | None) -> None:
         isolation.generate_propagation_context({"sentry-trace": header})
 
 
+def draw_items(trace_id: str, rate: float) -> dict[str, str]:
+    """What the trace header says of one trace that won its draw."""
+    return {
+        "trace_id": trace_id,
+        "sample_rate": str(rate),
+        # below the rate, as it won the draw; without it the SDK seeds a generator for each transaction
+        "sample_rand": f"{random.random() * rate:.6f}",  # noqa: S311 - no secret
+    }
+
+
+def trace_items(client: BaseClient, trace_id: str, rate: float) -> dict[str, str]:
+    """What the server has to know of a sampled trace before it reads the event, all of it our own values."""
+    items = draw_items(trace_id, rate) | {
+        "sampled": "true",
+        "environment": str(client.options["environment"]),
+        "release": str(client.options["release"]),
+    }
+    dsn = client.parsed_dsn
+    if dsn is not None and dsn.public_key:
+        items["public_key"] = dsn.public_key
+    return items
+
+
 def start_transaction(
     isolation: Scope,
     *,
@@ -64,18 +88,7 @@ def start_transaction(
     """
     client = sentry_sdk.get_client()
     trace = isolation.get_active_propagation_context()
-    items = {
-        "trace_id": trace.trace_id,
-        "sample_rate": str(rate),
-        "sampled": "true",
-        # below the rate, as it won the draw; without it the SDK seeds a generator for each transaction
-        "sample_rand": f"{random.random() * rate:.6f}",  # noqa: S311 - no secret
-        "environment": str(client.options["environment"]),
-        "release": str(client.options["release"]),
-    }
-    dsn = client.parsed_dsn
-    if dsn is not None and dsn.public_key:
-        items["public_key"] = dsn.public_key
+    items = trace_items(client, trace.trace_id, rate)
     transaction = LeanTransaction(
         name=name,
         op=op,

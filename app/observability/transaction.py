@@ -13,9 +13,10 @@ from typing import Any, cast
 
 import sentry_sdk
 from sentry_sdk import Scope
-from sentry_sdk.client import SDK_INFO
+from sentry_sdk.client import SDK_INFO, BaseClient
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 from sentry_sdk.tracing import Span, Transaction
+from sentry_sdk.transport import Transport
 
 from .gate import ScrubbedEvent
 from .types import Event
@@ -56,34 +57,21 @@ class LeanTransaction(Transaction):
             event["measurements"] = self._measurements
         if recorder.dropped_spans:
             transport.record_lost_event("buffer_overflow", "span", quantity=recorder.dropped_spans)
-        for applied in (Scope.get_global_scope(), scope or Scope.get_isolation_scope()):
-            event.pop("user", None)  # that of the global scope is not the request's
-            event = applied.apply_to_event(event, {}, client.options)
-            if event is None:
-                transport.record_lost_event("event_processor", "transaction")
-                return None
-        if not event.get("user"):
-            event.pop("user", None)
-        sent: Event | None = hook(event, {})
+        described = apply_scopes(event, scope or Scope.get_isolation_scope(), client)
+        if described is None:
+            transport.record_lost_event("event_processor", "transaction")
+            return None
+        sent: Event | None = hook(described, {})
         if sent is None:
             return None
         # what no application can write to needs no scrubbing
         sent |= {
-            "type": "transaction",
+            **describe_process(client, str(self.source)),
             "event_id": uuid.uuid4().hex,
-            "transaction_info": {"source": str(self.source)},
             "start_timestamp": started.timestamp(),
             "timestamp": ended.timestamp(),
-            "platform": "python",
-            "release": client.options["release"],
-            "environment": client.options["environment"],
-            "server_name": client.options["server_name"],
-            "sdk": {**SDK_INFO, "integrations": sorted(client.integrations)},
         }
-        headers = {"event_id": sent["event_id"], "trace": ScrubbedEvent(self.get_baggage().sentry_items)}
-        item = Item(payload=PayloadRef(json=sent), headers={"type": "transaction"})
-        transport.capture_envelope(Envelope(headers=headers, items=[item]))
-        return str(sent["event_id"])
+        return post_transaction(transport, sent, self.get_baggage().sentry_items)
 
     def _trace(self) -> dict[str, Any]:
         trace: dict[str, Any] = {
@@ -97,6 +85,43 @@ class LeanTransaction(Transaction):
         if self.parent_span_id:
             trace["parent_span_id"] = self.parent_span_id
         return trace
+
+
+def apply_scopes(event: Any, isolation: Scope, client: BaseClient) -> Event | None:
+    """Add what the scopes say; None if an event processor drops the event."""
+    for scope in (Scope.get_global_scope(), isolation):
+        event.pop("user", None)  # that of the global scope is not the request's
+        event = scope.apply_to_event(event, {}, client.options)
+        if event is None:
+            return None
+    if not event.get("user"):
+        event.pop("user", None)
+    described: Event = event
+    return described
+
+
+def describe_process(client: BaseClient, source: str) -> Event:
+    """What all transactions of the process have in common, made of our own values."""
+    return {
+        "type": "transaction",
+        "transaction_info": {"source": source},
+        "platform": "python",
+        "release": client.options["release"],
+        "environment": client.options["environment"],
+        "server_name": client.options["server_name"],
+        "sdk": {**SDK_INFO, "integrations": sorted(client.integrations)},
+    }
+
+
+def post_transaction(transport: Transport, event: Event, trace: dict[str, Any]) -> str:
+    """Hand a scrubbed transaction and its trace header, made of our own values, to the transport; return its id."""
+    event_id: str = event["event_id"]
+    item = Item(
+        payload=PayloadRef(json=event), headers={"type": "transaction", "content_type": "application/json"}
+    )
+    headers = {"event_id": event_id, "trace": ScrubbedEvent(trace)}
+    transport.capture_envelope(Envelope(headers=headers, items=[item]))
+    return event_id
 
 
 def describe_span(span: Span) -> dict[str, Any]:

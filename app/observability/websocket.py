@@ -7,37 +7,25 @@ hand messages to other tasks use `message_transaction()`. Nothing is kept for an
 
 import asyncio
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import sentry_sdk
-from fastapi.exceptions import WebSocketRequestValidationError
 from sentry_sdk import Scope
 from sentry_sdk.tracing import Transaction
-from starlette.exceptions import WebSocketException
-from starlette.websockets import WebSocketDisconnect
 
-from .authentication import STATUSES
 from .capture import capture_error
+from .closing import MECHANISM, ConnectionFlow, is_disconnect, report_end
+from .messages import MessageCurrentScope, MessageScope, SampledMessage, sample_message, status_of
 from .outcome import conclude
+from .outlines import Outline
 from .routing import RouteTable
 from .scopes import CleanScopes, LazyScope
 from .state import Flow, current_flow, enter_flow
-from .tracing import Sampler, start_transaction
+from .tracing import Sampler
 from .types import AsgiApp, AsgiScope, Message, Receive, Send
-from .user import apply_user
-
-OP = "websocket.message"
-ORIGIN = "auto.websocket.fastapi"
-MECHANISM = "websocket"
-CLEAN_CODES = frozenset({1000, 1001})
-GONE_CODES = frozenset({1005, 1006})
-"""Normal and abnormal ends cannot be told apart by these: a clean close during a send arrives as 1006."""
-AUTH_CODES = frozenset({1008, 4401, 4403})
-_TOO_LATE = ("Unexpected ASGI message", 'Cannot call "send"', "Cannot call 'send'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,152 +36,90 @@ class WebSocketOptions:
     sampler: Sampler
     scopes: CleanScopes
     on_refused: Callable[[Flow, str], None] = lambda flow, reason: None
+    with_metrics: bool = True
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class WebSocketFlow(Flow):
+class WebSocketFlow(ConnectionFlow):
     """One connection and the message that is being worked on."""
 
-    sampler: Sampler
+    options: WebSocketOptions
     outer_receive: Receive
     outer_send: Send
-    connection_isolation: Scope
-    base_current: Scope
-    current: Scope
-    first_isolation: Scope
+    connection_scope: LazyScope
+    first_isolation: LazyScope
+    message_isolation: LazyScope
+    message_current: LazyScope
+    clean_current: Scope
     is_in_place: bool = False
     task: asyncio.Task[Any] | None = None
-    transaction: Transaction | None = None
+    message: SampledMessage | None = None
+    outline: Outline | None = None
     is_manual: bool = False
-    is_accepted: bool = False
-    denied_status: int = 0
-    is_invalid: bool = False
-    opened_s: float = field(default_factory=time.perf_counter)
-    messages_in: int = 0
-    messages_out: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    close_code: int | None = None
-    is_closed_by_app: bool = False
 
     async def receive(self) -> Message:
         """End the message that was being handled, wait for the next one and begin it."""
         self.end_message()
         message = await self.outer_receive()
-        if message["type"] == "websocket.receive":
+        kind = message["type"]
+        if kind == "websocket.receive":
             self._begin(_size(message))
-        elif message["type"] == "websocket.disconnect" and self.close_code is None:
+        elif kind == "websocket.disconnect" and self.close_code is None:
             self.close_code = message.get("code") or 1005
         return message
 
     async def send(self, message: Message) -> None:
         """Count what goes out and learn how the application ends the connection."""
-        kind = message["type"]
-        if kind == "websocket.send":
+        if message["type"] == "websocket.send":
             self.messages_out += 1
             self.bytes_out += _size(message)
-        elif kind == "websocket.accept":
-            self.is_accepted = True
-        elif kind == "websocket.close" and self.close_code is None:
-            self.close_code = message.get("code") or 1000
-            self.is_closed_by_app = True
-            self._judge(sys.exc_info()[1], failed=not is_harmless(self.close_code))
-        elif kind == "websocket.http.response.start":
-            self.denied_status = message["status"]
-            self._judge(sys.exc_info()[1], failed=self.denied_status >= 500)
+        else:
+            self.note_answer(message)
         try:
             await self.outer_send(message)
         except OSError:  # Starlette makes it a WebSocketDisconnect with 1006
             self.close_code = self.close_code or 1006
             raise
 
-    def _judge(self, error: BaseException | None, *, failed: bool) -> None:
-        """Keep the exception that an end is the answer to, while it is still at hand."""
-        if not isinstance(error, Exception) or is_disconnect(error):
-            return
-        self.is_invalid = isinstance(error, WebSocketRequestValidationError)
-        if failed and self.failure_id is None and not isinstance(error, WebSocketException):
-            self.failure_id = capture_error(error, handled=True, mechanism=MECHANISM, tags=self.end_tags())
-
-    def end_tags(self) -> dict[str, str]:
-        """How the connection ended, for an event about it."""
-        if self.close_code is None:
-            return {"http.status_code": str(self.denied_status)}
-        by = "app" if self.is_closed_by_app else "client"
-        return {"websocket.code": str(self.close_code), "websocket.closed_by": by}
-
     def _begin(self, size: int) -> None:
         self.messages_in += 1
         self.bytes_in += size
         self.begin_message()
-        if asyncio.current_task() is self.task:
-            self.isolation = self.connection_isolation.fork()
-            self.current = self.base_current.fork()
-            Scope.set_isolation_scope(self.isolation)
-            Scope.set_current_scope(self.current)
+        if asyncio.current_task(self.loop) is self.task:
+            isolation: LazyScope = MessageScope(self.connection_scope)
+            current: LazyScope = MessageCurrentScope(self.clean_current)
+            self.message_isolation = self.isolation = isolation
+            self.message_current = current
+            Scope.set_isolation_scope(isolation)
+            Scope.set_current_scope(current)
         else:  # receive() runs in a child task: only the objects are shared, so they are reset in place
             self.is_in_place = True
-            self.isolation.clear()
-            self.isolation.update_from_scope(self.connection_isolation)
-        self.isolation.set_new_propagation_context()
-        if self.user is not None:
-            apply_user(self.isolation, self.user)
-        self.current.span = None
+            isolation, current = self.message_isolation, self.message_current
+            isolation.renew(MessageScope, self.connection_scope)
+            current.renew(MessageCurrentScope, self.clean_current)
         if not self.is_manual:
-            self.transaction = _start(self, self.sampler, None, size)
-            self.current.span = self.transaction
+            rate = self.options.sampler.wins()
+            if rate is not None:
+                self.message = sample_message(self, rate, isolation, current, size=size)
 
     def end_message(self, error: BaseException | None = None) -> None:
         """Finish the message's transaction and send what its log lines are owed."""
         if self.held is not None or self.database_failures is not None:
             conclude(self, failed=self.failure_id is not None)
-        transaction, self.transaction = self.transaction, None
-        if transaction is None:
+        message, self.message = self.message, None
+        if message is None:
             return
         if self.is_manual:
-            self.current.span = None
+            message.drop()
             return
-        _set_status(transaction, error, self.failure_id)
-        transaction.finish()
-        self.current.span = None
-
-
-def is_harmless(code: int) -> bool:
-    """Whether a close code is no event of its own: clean, gone, or counted as refused authentication."""
-    return code in CLEAN_CODES or code in GONE_CODES or code in AUTH_CODES
-
-
-def is_disconnect(error: BaseException) -> bool:
-    """Whether an exception says only that the client is gone, also from a task group."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(is_disconnect, error.exceptions))
-    return isinstance(error, WebSocketDisconnect)
+        message.outline = self.outline
+        message.finish(status_of(error, self.failure_id))
+        self.outline = message.outline
 
 
 def _size(message: Message) -> int:
     text = message.get("text")
     return len(text) if text is not None else len(message.get("bytes") or b"")
-
-
-def _start(flow: Flow, sampler: Sampler, name: str | None, size: int | None) -> Transaction | None:
-    rate = sampler.wins()
-    route = flow.template() if rate is not None else None
-    if rate is None or route is None:
-        return None
-    transaction = start_transaction(flow.isolation, name=name or route, op=OP, rate=rate, origin=ORIGIN)
-    transaction.set_data("network.protocol.name", "websocket")
-    if size is not None:
-        transaction.set_data("messaging.message.body.size", size)
-    return transaction
-
-
-def _set_status(transaction: Transaction, error: BaseException | None, failure_id: str | None) -> None:
-    if isinstance(error, asyncio.CancelledError):
-        transaction.set_status("cancelled")
-    elif failure_id is not None or (error is not None and not is_disconnect(error)):
-        transaction.set_status("internal_error")
-    else:
-        transaction.set_status("ok")
 
 
 class WebSocketInstrumentation:
@@ -204,105 +130,49 @@ class WebSocketInstrumentation:
 
     async def __call__(self, app: AsgiApp, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Run one connection; exceptions of the application are captured and re-raised."""
-        connection = self.options.scopes.isolation(scope)
-        previous = (Scope.get_isolation_scope(), Scope.get_current_scope())
-        first: Scope = LazyScope(connection)
+        options = self.options
+        connection = options.scopes.isolation(scope)
+        first = LazyScope(connection)
+        clean = options.scopes.clean_current()
+        current = LazyScope(clean)
         flow = WebSocketFlow(
             scope,
             first,
             root_path=scope.get("root_path") or "",
-            first_isolation=first,
-            routes=self.options.routes,
-            sampler=self.options.sampler,
+            routes=options.routes,
             connection_isolation=connection,
+            loop=asyncio.get_running_loop(),
+            options=options,
             outer_receive=receive,
             outer_send=send,
+            connection_scope=connection,
+            first_isolation=first,
+            message_isolation=first,
+            message_current=current,
+            clean_current=clean,
             task=asyncio.current_task(),
-            base_current=self.options.scopes.current(),
-            current=self.options.scopes.current(),
-            loop=asyncio.get_running_loop(),
         )
         flow.family = flow.serial
-        outer_flow = enter_flow(flow)
-        Scope.set_isolation_scope(flow.isolation)
-        Scope.set_current_scope(flow.current)
+        previous = (Scope.get_isolation_scope(), Scope.get_current_scope(), enter_flow(flow))
+        Scope.set_isolation_scope(first)
+        Scope.set_current_scope(current)
         try:
             await app(scope, flow.receive, flow.send)
         except Exception as error:
-            self._failed(flow, error)
+            flow.failed(error)
             raise
         finally:
             leaving = sys.exc_info()[1]
             flow.end_message(leaving)
-            self._closed(flow, leaving)
+            report_end(flow, leaving, options.on_refused, with_metrics=options.with_metrics)
             flow.is_settled = True
-            Scope.set_isolation_scope(previous[0])
-            Scope.set_current_scope(previous[1])
-            enter_flow(outer_flow)
-
-    @staticmethod
-    def _failed(flow: WebSocketFlow, error: Exception) -> None:
-        """Capture what left the handler; a disconnect is how plain handlers end."""
-        if isinstance(error, WebSocketDisconnect):
-            flow.close_code = flow.close_code or error.code
-        is_late = (
-            isinstance(error, RuntimeError)
-            and flow.close_code is not None
-            and not flow.is_closed_by_app
-            and str(error).startswith(_TOO_LATE)
-        )
-        if is_late or is_disconnect(error):  # sending to, or closing, what the client has closed
-            flow.close_code = flow.close_code or 1006
-            return
-        flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM) or flow.failure_id
-
-    def _closed(self, flow: WebSocketFlow, error: BaseException | None) -> None:
-        route = flow.template()
-        if route is None:
-            return
-        is_answered = flow.is_accepted or flow.denied_status or flow.close_code is not None
-        code = flow.close_code or (1000 if error is None else 1011)
-        self._count(flow, route, str(flow.denied_status or code))
-        refused = not flow.is_accepted and (flow.denied_status in STATUSES or flow.is_closed_by_app)
-        if (refused or (code in AUTH_CODES and flow.is_closed_by_app)) and not flow.is_invalid:
-            reason = str(flow.denied_status or (code if code in AUTH_CODES else "denied"))
-            self.options.on_refused(flow, reason)
-        elif flow.failure_id is not None or isinstance(error, asyncio.CancelledError):
-            return
-        elif not is_answered:
-            capture_end(flow, route, f"WebSocket {route} left the handshake unanswered", "unanswered")
-        elif flow.denied_status >= 500:
-            capture_end(flow, route, f"WebSocket {route} answered {flow.denied_status}", "denied")
-        elif not is_harmless(code) and not flow.is_invalid:
-            capture_end(flow, route, f"WebSocket {route} closed with {code}", str(code))
-
-    @staticmethod
-    def _count(flow: WebSocketFlow, route: str, code: str) -> None:
-        metrics = sentry_sdk.metrics
-        attributes = {"route": route, "code": code}
-        metrics.count("websocket.closed", 1, attributes=attributes)
-        metrics.distribution(
-            "websocket.connection.duration",
-            time.perf_counter() - flow.opened_s,
-            unit="second",
-            attributes=attributes,
-        )
-        for name, value in (("messages.in", flow.messages_in), ("messages.out", flow.messages_out)):
-            metrics.distribution(f"websocket.{name}", value, attributes={"route": route})
-        for name, value in (("bytes.in", flow.bytes_in), ("bytes.out", flow.bytes_out)):
-            metrics.distribution(f"websocket.{name}", value, unit="byte", attributes={"route": route})
+            _restore(previous)
 
 
-def capture_end(flow: WebSocketFlow, route: str, message: str, kind: str) -> None:
-    """Report an end that means trouble as a warning grouped by route and kind of end."""
-    sentry_sdk.capture_event(
-        {
-            "level": "warning",
-            "message": message,
-            "fingerprint": ["websocket-close", route, kind],
-            "tags": {"failure": "websocket_close", **flow.end_tags()},
-        }
-    )
+def _restore(previous: tuple[Scope, Scope, Flow | None]) -> None:
+    Scope.set_isolation_scope(previous[0])
+    Scope.set_current_scope(previous[1])
+    enter_flow(previous[2])
 
 
 @contextmanager
@@ -330,8 +200,7 @@ def message_transaction(name: str | None = None) -> Iterator[Transaction | None]
     )
     if not is_offspring:
         parent.is_manual = True
-    isolation = parent.connection_isolation.fork()
-    isolation.set_new_propagation_context()
+    isolation, current = MessageScope(parent.connection_scope), MessageCurrentScope(parent.clean_current)
     flow = Flow(
         parent.asgi,
         isolation,
@@ -346,22 +215,17 @@ def message_transaction(name: str | None = None) -> Iterator[Transaction | None]
         loop=parent.loop,
     )
     previous = (Scope.get_isolation_scope(), Scope.get_current_scope(), enter_flow(flow))
-    current = parent.base_current.fork()
     Scope.set_isolation_scope(isolation)
     Scope.set_current_scope(current)
-    transaction = _start(flow, parent.sampler, name, None)
-    current.span = transaction
+    message = sample_message(flow, parent.options.sampler.wins(), isolation, current, name=name)
     try:
-        yield transaction
+        yield message.start() if message is not None else None
     except Exception as error:
         if not is_disconnect(error):
             flow.failure_id = capture_error(error, handled=False, mechanism=MECHANISM) or flow.failure_id
         raise
     finally:
         conclude(flow, failed=flow.failure_id is not None)
-        if transaction is not None:
-            _set_status(transaction, sys.exc_info()[1], flow.failure_id)
-            transaction.finish()
-        Scope.set_isolation_scope(previous[0])
-        Scope.set_current_scope(previous[1])
-        enter_flow(previous[2])
+        if message is not None:
+            message.finish(status_of(sys.exc_info()[1], flow.failure_id))
+        _restore(previous)

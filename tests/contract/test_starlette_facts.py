@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Mount
 from starlette.websockets import WebSocketDisconnect
 
+from app.observability.closing import TOO_LATE
 from app.observability.failure import LATE_ANSWER, NO_ANSWER
-from app.observability.websocket import _TOO_LATE
 
 pytestmark = pytest.mark.anyio
 
@@ -84,7 +84,7 @@ def test_sends_that_come_too_late_say_what_we_look_for() -> None:
     import uvicorn.protocols.websockets.websockets_sansio_impl as server
 
     said = inspect.getsource(starlette.websockets) + inspect.getsource(server)
-    assert sum(text in said for text in _TOO_LATE) >= 2
+    assert sum(text in said for text in TOO_LATE) >= 2
 
 
 async def test_a_send_to_a_client_that_is_gone_is_a_disconnect_with_1006() -> None:
