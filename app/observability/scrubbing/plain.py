@@ -15,20 +15,21 @@ from .words import words
 
 _MAX_WORDS: Final = 20_000
 _MAX_WORD_CHARS: Final = 30
-_match_letters: Final = re.compile(r"[a-z0-9 _=.,:;()/?&'\"\-\[\]{}\n]*").fullmatch
-# Digits that are more than a lone number, and colons that may be an address.
-_find_shape: Final = re.compile(
-    r"[\d:](?:(?<=\d)(?:[ \-./()_:]{1,2}\d|[a-z]|\d{12})|(?<=:)[0-9a-f]{0,4}:)"
-).search
-_find_password: Final = re.compile(r"://[^/ ]*:").search
-# Options of a command, and an at sign spelt out.
-_SIGNS: Final = (" -", "'-", '"-', "\n-", "(-", "[-", "at]", "at)", "at}")
-_find_open_line: Final = re.compile(r":[ \-]*\n").search
+# Lower-case words and numbers that stand alone. A digit is not followed by more of a number, by a letter or by what
+# could be a card; a colon begins no address, password or block; a hyphen begins no option; no "at" stands in brackets.
+_match_shape: Final = re.compile(
+    r"(?:[a-z _=.,;(/?&'\"\[{\n]++"
+    r"|(?:[0-9]{1,12}+(?![0-9])|[012789][0-9]{12,13}+(?![0-9])|[0179][0-9]{15,18}+(?![0-9]))"
+    r"(?![a-z]|[ \-./()_:]{1,2}[0-9])"
+    r"|:(?![0-9a-f]{0,4}:|//[^/ ]*:|[ \-]*\n)|(?<=[^ '\"\n(\[])-|(?<!at)[)\]}])*+"
+).fullmatch
 # A word like "session" matters only before something with letters and digits.
 _match_weak_value: Final = re.compile(
     r"[a-z_\d]{0,20}[\"'\])]{0,2}\s?[=: ]\s?[\"'(]?[a-z_\-.]*[a-z_\-]\d"
 ).match
-_SPACES: Final = {ord(char): " " for char in "0123456789 _=.,:;()/?&'\"-[]{}\n"}
+_find_joint: Final = re.compile(r"[a-z_\-]\d|\d{13}").search
+_find_long: Final = re.compile(r"\d{13}").search
+_ONLY_LETTERS: Final = bytes(byte if chr(byte).islower() and byte < 128 else 32 for byte in range(256))
 _TELLING: Final = words("""
     invalid could nonnumeric bad failed failure missing long header time input value unknown denied
     unsupported parse unexpected unrecognized adapters codec does encode valid list values params
@@ -43,12 +44,12 @@ _TELLING: Final = words("""
 
 
 class PlainWords:
-    """Tell plain texts from those that need a look. Thread-safe: a set of words that only grows, up to a bound."""
+    """Tell plain texts from those that need a look. Thread-safe: sets of words that are added to and emptied."""
 
     def __init__(self, keys: KeyClassifier) -> None:
         self._classify = keys.classify
-        self._known: set[str] = set()
-        self._weak: set[str] = set()
+        self._known: set[bytes] = set()
+        self._weak: set[bytes] = set()
         self._telling = (_TELLING | HEAD_WORDS | PAIR_ENDS | CLIENT_NAMES | keys.custom_words) - {
             "id",
             "session",
@@ -57,34 +58,37 @@ class PlainWords:
 
     def has_only(self, text: str) -> bool:
         """True if the text is plain: no rule would remove anything from it."""
-        if not _match_letters(text) or _find_shape(text) or _has_sign(text):
+        if not _match_shape(text):
             return False
-        words = set(text.translate(_SPACES).split())
-        if words <= self._known:
+        words = text.encode().translate(_ONLY_LETTERS).split()
+        if self._known.issuperset(words):
             return True
-        new = words - self._known
-        weak = {word for word in new if word in self._weak or self._classify(word) is KeyClass.WEAK}
-        if not weak.isdisjoint(self._telling):
-            return False
-        new -= weak
-        if any(
-            word in self._telling or len(word) > _MAX_WORD_CHARS or self._classify(word) is not KeyClass.NONE
-            for word in new
-        ):
-            return False
-        if len(self._known) < _MAX_WORDS:
-            self._known |= new
+        new = set(words) - self._known
+        if not new <= self._weak:
+            self._learn(new)
+            new -= self._known
+            if not new <= self._weak:
+                return False
+        if not _find_joint(text):
+            return True
+        return not _find_long(text) and not any(_has_value(text, word.decode()) for word in new)
+
+    def _learn(self, new: set[bytes]) -> None:
+        """Sort words into those that mean nothing, those that matter before some values, and the rest."""
+        known, weak = set(), set()
+        for word in new:
+            text = word.decode()
+            if text not in self._telling:
+                kind = self._classify(text)
+                if kind is KeyClass.WEAK:
+                    weak.add(word)
+                elif kind is KeyClass.NONE and len(word) <= _MAX_WORD_CHARS:
+                    known.add(word)
+        if len(known) + len(weak) == len(new):
+            if len(self._known) > _MAX_WORDS:
+                self._known.clear()
+            self._known |= known
             self._weak |= weak
-        return not any(_has_value(text, word) for word in weak)
-
-
-def _has_sign(text: str) -> bool:
-    for sign in _SIGNS:
-        if sign in text:
-            return True
-    if text[:1] == "-" or ("://" in text and _find_password(text)):
-        return True
-    return "\n" in text and _find_open_line(text) is not None
 
 
 def _has_value(text: str, word: str) -> bool:
