@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from .keys import KeyClassifier
 from .patterns import split_custom
+from .scan import Scan
 from .text import Mode, TextScrubber
-from .walk import Removal, Scan, Walk
+from .walk import Removal, Walk
 from .words import words
 
 KINDS: Final = words("event transaction log metric span session check_in feedback breadcrumb headers")

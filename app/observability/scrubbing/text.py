@@ -58,30 +58,6 @@ _AUTH_WORDS: Final = ("bearer ", "basic ", "token ", "apikey ")
 _LONG: Final = re.compile(r"[A-Za-z0-9+/_\-]{16}")
 
 
-# Whole strings that no rule can touch: words, short numbers, reprs of objects, timestamps. Most leaves are such,
-# so this one match is what a leaf costs.
-match_plain: Final = re.compile(
-    r"(?:[a-ln-rt-z ._/'*]++|m(?!nem)|s(?!s[wp]|eed ))*+(?:-(?:[a-ln-rt-z ._/'*]++|m(?!nem)|s"
-    r"(?!s[wp]|eed ))++)*+|[A-Z]?[a-z]*|-?\d{1,12}|'?(?=\d{0,12}[a-f])[0-9a-f]{8,19}'?"
-    r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}(?=\d{0,11}[a-f])[0-9a-f]{12}|<[\w.]+ object at 0x[0-9a-f]+>"
-    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.]*(?:Z|[+-]\d\d:\d\d)?|[a-z_]{1,40}_\d{1,6}"
-).fullmatch
-# What fields for ids and times mostly hold.
-match_stamp: Final = re.compile(
-    r"[0-9a-f]{16,40}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
-).fullmatch
-_match_hash: Final = re.compile(r"'?([0-9a-f]{20,64})'?").fullmatch
-
-
-def is_hash(text: str) -> bool:
-    """True for a digest or an opaque id in hex that does not spell readable text."""
-    found = _match_hash(text)
-    if not found or found.group(1).isdigit():
-        return False
-    run = found.group(1)
-    return len(run) % 2 == 1 or not bytes.fromhex(run).isascii()
-
-
 # What these rules remove was named as a secret, so it goes wherever else it stands.
 _NAMED_RULES: Final = frozenset({"", "prose", "cli", "url_password", "auth", "echo"})
 

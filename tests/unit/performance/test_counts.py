@@ -83,7 +83,7 @@ async def test_a_sampled_request_is_scrubbed_once_and_never_serialized_by_the_sd
     assert 0 < calls.of("own/scrubbing/engine.py:Scrubber.scrub") <= 2, (
         "the event, and the trace header at the gate"
     )
-    assert calls.of("own/scrubbing/walk.py:Walk._string") <= 6
+    assert calls.of("own/scrubbing/walk.py:Walk.string") <= 6
     assert calls.of("sdk/serializer.py") == 0
     assert calls.of("sdk/") <= 140
     assert calls.of("own/requestdata.py") == 0
@@ -177,7 +177,7 @@ async def test_a_crash_is_described_and_scrubbed_once_and_reads_no_source_again(
     assert calls.of("own/capture.py:describe_exception") == 1
     assert calls.of("own/capture.py:_short_path") == 0, "cached"
     assert calls.of("own/scrubbing/engine.py:Scrubber.scrub") <= 2
-    assert 0 < calls.of("own/scrubbing/walk.py:Walk._string") <= 90
+    assert 0 < calls.of("own/scrubbing/walk.py:Walk.string") <= 90
     assert calls.of("own/requestdata.py:request_data") == 1
     assert calls.of("sdk/serializer.py") <= 600
 

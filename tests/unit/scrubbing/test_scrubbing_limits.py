@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from app.observability.scrubbing import Scrubber, scrub_event, scrub_text
+from app.observability.scrubbing.bounds import MAX_CHARS, MAX_NODES
 from app.observability.scrubbing.keys import KeyClassifier
+from app.observability.scrubbing.scan import Scan
 from app.observability.scrubbing.text import MAX_STRING_CHARS, TextScrubber
-from app.observability.scrubbing.walk import MAX_CHARS, MAX_NODES, Scan, Walk
+from app.observability.scrubbing.walk import Walk
 from tests.unit.scrubbing.examples import SECRET
 
 PIECES = [

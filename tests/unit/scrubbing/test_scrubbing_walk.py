@@ -1,11 +1,17 @@
 """What the walk makes of places, shapes and types."""
 
 import dataclasses
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 
 from app.observability.scrubbing import Removal, Scrubber, minimal_event, scrub_event
+from app.observability.scrubbing.keys import KeyClassifier
+from app.observability.scrubbing.scan import MAX_CACHED, Scan
+from app.observability.scrubbing.text import TextScrubber
+from app.observability.scrubbing.walk import Walk
+from tests.support.calls import counting
 from tests.unit.scrubbing.examples import OPAQUE, SECRET
 
 FILTERED = "[Filtered]"
@@ -147,7 +153,78 @@ def test_what_one_payload_taught_hides_nothing_in_the_next() -> None:
 
 def test_values_that_come_and_go_leave_the_caches_bounded() -> None:
     scrubber = Scrubber()
-    for i in range(3000):
-        scrubber.scrub({f"shape_{i}": f"plain words {i}", "id": f"{i:032x}"})
-    assert len(scrubber._scan.plans) <= 2048
-    assert all(len(clean) <= 8192 for clean in scrubber._scan.clean)
+    scan = scrubber._scan
+    for i in range(300):
+        scrubber.scrub({f"shape_{i}_{j}": f"plain words {i} {j}, {j}" for j in range(100)})
+        scrubber.scrub({f"name_{i}": i, "value": i, "list": [f"word{'x' * j}_{i}" for j in range(90)]})
+    assert 0 < len(scan.keys) <= MAX_CACHED
+    assert len(scan.plain) <= MAX_CACHED
+    assert len(scan.simple) <= MAX_CACHED
+    assert 0 < len(scan._shapes) <= 2048
+    assert 0 < max(map(len, scan.clean)) <= 2 * MAX_CACHED + 200, "emptied once they may be too large"
+
+
+def test_the_caches_hold_nothing_that_was_removed_and_no_option() -> None:
+    scrubber = Scrubber()
+    scrubber.scrub(
+        {"password": SECRET, "note": f"password={SECRET}", "argv": ["-p", SECRET, "--token", OPAQUE]}
+    )
+    scan = scrubber._scan
+    kept = [*scan.keys, *scan.plain, *(text for clean in scan.clean for text in clean)]
+    assert "argv" in kept
+    assert not [text for text in kept if SECRET in text or OPAQUE in text or text.startswith("-")]
+
+
+def test_a_payload_that_was_seen_before_is_not_looked_at_again() -> None:
+    """Counted in calls, because a clock is noisy."""
+    frame = {"filename": "app/a.py", "function": "f", "lineno": 3, "context_line": "x = Call(y)"}
+    event = {"exception": {"values": [{"type": "E", "value": "no Stock", "stacktrace": {"frames": [frame]}}]}}
+    scrubber = Scrubber()
+    scrubber.scrub(event)
+    with counting() as calls:
+        assert scrubber.scrub(event).payload == event
+    assert calls.of("own/scrubbing/walk.py:Walk.plain_dict") == 5
+    assert calls.of("own/scrubbing/text.py") == 0
+    assert calls.of("own/scrubbing/") <= 18
+
+
+def test_most_of_an_unseen_payload_costs_no_call() -> None:
+    words = [f"word{'x' * i}" for i in range(40)]
+    numbered = {f"key_{i}": f"8a{i:030x}" for i in range(40)}
+    scrubber = Scrubber()
+    scrubber.scrub({"a": [], **dict.fromkeys(numbered)})
+    with counting() as calls:
+        scrubber.scrub({"a": words, **numbered})
+    assert calls.of("own/scrubbing/") <= 10
+
+
+def test_time_is_asked_for_only_when_a_rule_has_to_look() -> None:
+    def clock() -> float:
+        raise AssertionError("asked")
+
+    keys = KeyClassifier()
+    scan = Scan(keys, TextScrubber(keys))
+    assert Walk(scan, clock).run({"a": "plain words", "b": [1, "x"]}) == {"a": "plain words", "b": [1, "x"]}
+    with pytest.raises(AssertionError, match="asked"):
+        Walk(scan, clock).run({"a": "Something: odd"})
+
+
+def test_taint_is_removed_beside_what_only_looks_like_a_number() -> None:
+    status = HTTPStatus.OK
+    out = scrub_event({"password": SECRET, "status": status, "message": f"sent {SECRET} twice"})
+    assert out == {"password": FILTERED, "status": status, "message": f"sent {FILTERED} twice"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"names": [b"user", b"password"], "values": ["bob", SECRET]},
+        {"name": b"password", "value": SECRET},
+        {"argv": [b"app", b"--password", SECRET, b"end"]},
+        {"pair": [bytearray(b"password"), SECRET]},
+    ],
+)
+def test_a_name_tells_the_same_in_bytes(payload: dict[str, Any]) -> None:
+    once = scrub_event(payload)
+    assert SECRET not in str(once)
+    assert scrub_event(once) == once
