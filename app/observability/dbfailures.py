@@ -79,6 +79,7 @@ _BY_SQLITE_TEXT = (
 _DATABASE_PACKAGES = ("asyncpg", "sqlalchemy", "aiosqlite", "psycopg")
 _CARRIERS = sys.stdlib_module_names | {"sentry_sdk", "anyio", "uvloop"}
 """What an exception only passes through: the loop, threads that look names up, and what wraps them."""
+_OWN = __name__.rpartition(".")[0] + "."
 _CONNECTING = ("asyncpg.connect_utils", "sqlalchemy.pool.base", "sqlalchemy.pool.impl")
 _REFUSED_TEXT = f"[Errno {errno.ECONNREFUSED}]"
 
@@ -156,7 +157,7 @@ def _modules(error: BaseException) -> list[str]:
     traceback = error.__traceback__
     while traceback is not None:
         name = traceback.tb_frame.f_globals.get("__name__")
-        if isinstance(name, str) and name.partition(".")[0] not in _CARRIERS:
+        if isinstance(name, str) and name.partition(".")[0] not in _CARRIERS and not name.startswith(_OWN):
             found.append(name)
         traceback = traceback.tb_next
     return found
