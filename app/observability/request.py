@@ -125,6 +125,12 @@ class HttpFlow(Flow):
             # what the service captured itself in this request stands for the failure
             self.failure_id = self.captured_id or capture_failed_endpoint(self)
 
+    def judge_missing_answer(self) -> None:
+        """Report a request that the application left without an answer: the server writes a 500 in its place."""
+        if not self.is_client_gone:
+            self.status = 500
+            self._judge_failed_answer()
+
     def _answered(self) -> None:
         """The client has everything: what runs from here on (background tasks) is not the request's duration."""
         self.ended_s = time.perf_counter()
@@ -285,6 +291,8 @@ class SentryMiddleware:
     def _finish(self, flow: HttpFlow) -> None:
         if not flow.ended_s:
             flow.ended_s = time.perf_counter()
+        if not flow.status and not flow.is_quiet and sys.exc_info()[1] is None:
+            flow.judge_missing_answer()
         if flow.held is not None or flow.database_failures is not None:
             conclude(flow, failed=flow.failure_id is not None)
         flow.is_settled = True

@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import BackgroundTasks, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.types import Receive, Scope, Send
 
 from tests.support.observed import Observed, titles
 from tests.support.served import eventually, served
@@ -90,6 +91,17 @@ def test_the_server_logs_the_crash_again_and_it_stays_one_event() -> None:
         response = httpx.get(f"http://{address}/fail", trust_env=False)
     assert response.status_code == 500
     assert response.json()["event_id"] == observed.event["event_id"]
+
+
+def test_a_request_that_the_application_leaves_without_an_answer_is_one_event() -> None:
+    observed = Observed()
+
+    async def silent(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    observed.app.mount("/silent", silent)
+    with served(observed.app) as address:
+        assert httpx.get(f"http://{address}/silent/x", trust_env=False).status_code == 500
+    assert titles(observed.event) == ["GET /silent/{path} answered 500"]
 
 
 def test_a_background_task_fails_once_with_its_user() -> None:
