@@ -197,6 +197,7 @@ _INNOCENT_NAMES: Final = words("""
     stop:token stop:tokens first:token next:token last:token special:token special:tokens max:tokens
     min:tokens token:ids session:local mobile:os mobile:web email:template web:token_type cookie:jar
     page:token continuation:token sync:token pagination:token sub:token
+    status:code error:code exit:code return:code result:code country:code language:code currency:code
 """)
 # The same without a joint: `dbpass`, `licensekey`, `customername`.
 _GLUED_SECRETS: Final = frozenset(pair.replace(":", "") for pair in _SECRET_PAIRS)
