@@ -54,6 +54,7 @@ _OBJECT: Final = re.compile(
     re.DOTALL,
 )
 _MASK: Final = re.compile(r"[*•●·\u2217]{2,}|(?<![A-Za-z])[xX]{3,}(?![A-Za-z])|…|\.{3,}|#{3,}|█")
+_find_mask: Final = re.compile("[*•●·\u2217xX….#█]").search
 _SIMPLE: Final = re.compile(r"^[a-zA-Z]+(?:[-_. ][a-zA-Z]+){0,4}$")
 _CODE: Final = re.compile(r"^\d{3,10}$|^\d{3}[- ]\d{3}$|^(?=(?:[A-Za-z]*\d){3})[A-Za-z0-9]{4,10}$")
 _LONG_CODE: Final = re.compile(
@@ -75,7 +76,7 @@ def is_concept(value: str) -> bool:
 
 def is_masked(value: str) -> bool:
     """True if somebody already masked the value and what is left is too short to matter."""
-    found = _MASK.search(value)
+    found = _MASK.search(value) if _find_mask(value) else None
     if not found:
         return False
     if "@" in value and found.end() < value.find("@") + 4 and found.start() <= 3:
@@ -94,14 +95,14 @@ def is_word(value: str) -> bool:
 def is_harmless(value: str, kind: KeyClass) -> bool:
     """True if the value may stay although its key is of this kind."""
     value = value.strip()
+    if kind is KeyClass.WEAK and not looks_opaque(value):
+        return True
     if not value or value.lower().strip("()<>[]") in _WORDS or value.startswith("[Filtered"):
         return True
     if len(value) < 200 and (_PLACEHOLDER.match(value) or is_masked(value) or _CONCEPT.match(value)):
         return True
     if value[0] in "<fPE.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" and _OBJECT.match(value[:400]):
         return True
-    if kind is KeyClass.WEAK:
-        return not looks_opaque(value)
     if kind is KeyClass.CODE:
         return not _CODE.match(value) and not _LONG_CODE.match(value)
     if kind is KeyClass.RANDOM:
