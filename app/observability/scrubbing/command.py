@@ -59,6 +59,12 @@ SPACED: Final = re.compile(
 PASS_LINE: Final = re.compile(
     r"(?:^|\n|['\"> ]{1,3}|b['\"])PASS ([^\s\"'\\/]{5,200})(?=\s*(?:$|[\r\n\"'\\]))"
 )
+LOGIN_CALL: Final = re.compile(
+    r"(?:\b(?:login|log_in|authenticate|sign_in|signin|simple_bind_s?|auth)\(\s?|"
+    r"[\"'](?:login|auth|authenticate|signin|sign_in)[\"'],\s?[\"'](?:params|args|arguments"
+    r"|data)[\"']:\s?\[\s?)"
+    r"b?[\"'][^\"'\n]{1,80}[\"'],\s?b?[\"']([^\"'\n]{5,200})[\"']"
+)
 LOGIN_LIST: Final = re.compile(
     r"[\[(]\s?[\"'](?:auth|login|authenticate|signin|AUTH|LOGIN)[\"'],\s?"
     r"(?:[\"'][^\"'\n]{1,80}[\"'],\s?)?[\"']([^\"'\n]{5,200})[\"']\s?[\])]"
@@ -142,7 +148,8 @@ def find_command(text: str, classify: Classify) -> list[Span]:
     if '","' in text or "', '" in text or '", "' in text:
         spans += [
             Span(match.start(1), match.end(1), "cli")
-            for match in LOGIN_LIST.finditer(text)
+            for pattern in (LOGIN_LIST, LOGIN_CALL)
+            for match in pattern.finditer(text)
             if looks_secret(match.group(1))
         ]
     if "pass:" in text:

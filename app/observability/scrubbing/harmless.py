@@ -27,6 +27,7 @@ _PLACEHOLDER: Final = re.compile(
     r"""^(?:
         \$\{[^}]*\}?|\{\{.*|\$\{\{.*|\$[A-Za-z_]\w*|\$\d{1,3}|%s|%\(\w+\)s|%\{[^}]*\}|:\w+|\?|\{[\w.!:]*\}|@\w{1,30}
         |<[\w \-./]{1,40}>|\[[A-Z_ \-]{3,40}\]|\[Filtered.*|\[Truncated.*
+        |!(?:vault|secret|sub|ref|env|include|encrypted)
         |os\.(?:environ|getenv).*|env\(.*|getenv\(.*|process\.env\.\w+|settings\.[\w.]+|config[.\[].*|self\.[\w.]+
         |secrets\.[\w.]+|(?:str|int|bool|bytes|dict|list|Optional|Annotated|SecretStr|Union)\b[\[\]\w|\s.,=()]*
         |(?:Secret(?:Str|Bytes)|SecretValue|Secret)\((?:b?['"]\**['"])?\)?

@@ -44,7 +44,7 @@ _SECRET_WORDS: Final = words("""
     webhooksecret hashedpassword passwordhash pwhash totp passkeys bearertoken usertoken logintoken
     resettoken sharedaccesskey accountpassword basicauth pw hasła hasłem пароля паролем parool lozinka
     лозинка geslo zaporka slaptažodis parole parolă κωδικός κωδικος סיסמה סיסמא
-    kennung passwörter
+    kennung passwörter psk
 """)
 # Words that end with one of these are the thing itself: dbpassword, mytoken, xapikey.
 _SECRET_ENDINGS: Final = (
@@ -62,7 +62,7 @@ _PASS_OWNERS: Final = words("""
 _PERSONAL_WORDS: Final = words("""
     email emails mail mails emailaddress mailaddress useremail correo phone phones telephone telefon
     telefono teléfono telefoon téléphone mobile mobilephone mobileno phonenumber phoneno cellphone msisdn
-    telno handynummer whatsapp ssn itin nino iban dob birthdate birthday dateofbirth geburtsdatum
+    telno tel handynummer whatsapp geboren ssn itin nino iban dob birthdate birthday dateofbirth geburtsdatum
     geburtstag naissance fechanacimiento nascimento geboortedatum passport passportno reisepass pasaporte
     firstname lastname middlename fullname surname givenname familyname forename forenames nachname
     vorname apellido apellidos prenom prénom nomdefamille sobrenome achternaam voornaam cognome maidenname
@@ -101,7 +101,7 @@ _SECRET_PAIRS: Final = words("""
     goog:credential key:secret key:private key:access key:api token:access activation:key principal:key
     code:verifier device:code oob:code fastly:key stripe:sk stripe:rk telegram:bot github:pat gitlab:pat
     azure:pat personal:pat mật:khẩu mat:khau كلمة:المرور كلمة:السر رمز:المرور رمز:عبور kata:sandi
-    lykil:orð magic:token csrf:key cookie:key
+    lykil:orð snmp:community oauth:refresh oauth2:refresh oauth:verifier magic:token csrf:key cookie:key
 """) | {f"{owner}:{word}" for owner in _PASS_OWNERS for word in ("pass", "pw")}
 _PERSONAL_PAIRS: Final = words("""
     card:number card:no card:num card:pan account:number account:no account:num acct:number acct:no
@@ -189,6 +189,9 @@ _BENIGN_FIRST: Final = words("""
     disabled skip ignore verify check validate count supports must will was were get set make create
     delete revoke send invalid missing expired bad unknown unsupported
 """) - words("set input no need")
+_BENIGN_VERBS: Final = words(
+    "verify check validate must get set make create delete revoke send bad invalid expired unknown"
+)
 _INNOCENT_NAMES: Final = words("""
     public:key primary:key foreign:key sort:key cache:key partition:key routing:key object:key
     idempotency:key composite:key natural:key unique:key key:id mail:server mail:host mobile:app
@@ -283,8 +286,13 @@ class KeyClassifier:
         if not SYNONYMS.keys().isdisjoint(words):
             words = [SYNONYMS.get(word, word) for word in words]
         found = _strongest(words, joined)
-        if found and len(words) > 1 and _is_vetoed(words):
-            return KeyClass.NONE
+        if not found or len(words) < 2:
+            return found
+        if found is KeyClass.RANDOM:
+            return KeyClass.NONE if _is_innocent(words) else found
+        if _is_vetoed(words):
+            # `verify_token` may be a question or the token itself.
+            return KeyClass.RANDOM if words[0] in _BENIGN_VERBS and _kind_of(words[-1]) else KeyClass.NONE
         return found
 
 
@@ -302,6 +310,10 @@ def _is_vetoed(words: list[str]) -> bool:
             break
         if word in _BENIGN_LAST:
             return True
+    return _is_innocent(words)
+
+
+def _is_innocent(words: list[str]) -> bool:
     return any(f"{a}:{b}" in _INNOCENT_NAMES for a, b in pairwise(words))
 
 

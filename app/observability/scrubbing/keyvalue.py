@@ -70,7 +70,7 @@ _BLOCK: Final = re.compile(r"[ \t]{0,8}[|>][-+]?[ \t]*\r?\n((?:[ \t]+[^\r\n]*(?:
 # Terraform names a variable before the block that holds its value.
 _VARIABLE_BLOCK: Final = re.compile(r"\bvariable\s+[\"']([\w\-]{2,60})[\"']\s*\{")
 _NAME_FIELDS: Final = words(
-    "name key field header param parameter loc column attribute variable label property id for k"
+    "name key field header param parameter loc column attribute variable label property id for k type path"
 )
 _VALUE_FIELDS: Final = words(
     "value val v input input_value content data text old new default current stringvalue"
@@ -149,6 +149,8 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
             low = name.lower()
             if is_url and low in _URL_NAMES and _in_query(text, size - named.end(1)):
                 kind = _URL_NAMES[low]
+                if kind is KeyClass.WEAK and not _LONG_PARAMETER.match(text, end):
+                    continue
                 if low == "code" and _ONE_TIME.match(text, end):
                     kind = KeyClass.SECRET
             elif low in _DOORS and text[at] == ":" and text[end : end + 1].isalnum():
@@ -184,6 +186,7 @@ _URL_NAMES: Final = {
     **dict.fromkeys(words("key invite sig ticket k t h hash state assertion samlresponse"), KeyClass.WEAK),
     **dict.fromkeys(words("code magic verifier grant p s"), KeyClass.RANDOM),
 }
+_LONG_PARAMETER: Final = re.compile(r"[^\s&#\"'<>]{12}")
 _CODE_WORD: Final = re.compile(r"[A-Za-z0-9]{6,8}(?![\w.\-])")
 _ONE_TIME: Final = re.compile(r"(?:\d{6}|(?=[A-Za-z\-_]*\d)[\w\-.~]{12,})(?![\w.\-~%+@])")
 
@@ -243,7 +246,7 @@ def _named_kind(text: str, at: int, classify: Classify) -> KeyClass:
     return classify(opened.group(2))
 
 
-_NAMED: Final = re.compile(r"""\s{0,4}(?:[(\[]([^)\]]{1,120})[)\]]|[bBuU]?\\{0,4}["']?([\w.\-]{2,60}))""")
+_NAMED: Final = re.compile(r"""\s{0,4}(?:[(\[]([^)\]]{1,120})[)\]]|[bBuU]?\\{0,4}["']?/?([\w.\-]{2,60}))""")
 
 
 def _pydantic_field(text: str, at: int, classify: Classify) -> KeyClass:
@@ -448,7 +451,13 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
         if phrase and not any(is_word(word) for word in phrase.group().split()):
             return Span(start, phrase.end())
     if value.isdigit() and (
-        _COUNT_TAIL.match(text, start) or (len(value) <= 6 and name.lower() in ("id", "finished"))
+        (
+            separator == ":"
+            and len(value) < 4
+            and low.endswith(("keys", "tokens", "secrets", "passwords", "cookies"))
+        )
+        or _COUNT_TAIL.match(text, start)
+        or (len(value) <= 6 and name.lower() in ("id", "finished"))
     ):
         return None
     return Span(start, end)

@@ -31,7 +31,7 @@ _SAID: Final = re.compile(
 _SAYING: Final = words("""
     weak strong short long ok okay fine good bad blank same secure unsafe safe common easy hard simple complex
     case sensitive plain text plaintext clear cleartext hash hashed salt salted new old stale reused equal
-    unequal alike known due there gone lost broken right true correct incorrect mandatory obsolete unique
+    unequal alike known due there gone lost broken right true incorrect mandatory obsolete unique
     too so very quite just also only always up down out over under about like such more less less than
     that this what which who why how where both either neither nor yet once twice again login user name
     username field form page policy rule check manager database account admin root guest email mail phone
@@ -48,7 +48,7 @@ _ENDS: Final = words("and but it which when while because since or so then for i
 _COMPARED: Final = re.compile(
     r"\b(?:got|expected|received|computed|calculated|actual|provided|wanted|saw|instead of"
     r"|but was|want|have)\b"
-    r"(?: (?:value|signature|token|digest|hash|secret))?[ :=]{1,3}[\"'`(<]?"
+    r"(?: (?:value|signature|token|digest|hash|secret|csrf|key|cookie))?[ :=]{1,3}[\"'`(<]?"
     r"([A-Za-z0-9_\-+/=.]{12,400})",
     re.IGNORECASE,
 )
@@ -84,6 +84,12 @@ _NO_NAMES: Final = words("""
     details detail info information status type table system history repository model schema class manager
     controller handler view page form app application account card order orders index search check
 """)
+# Names of accounts that every system has, and a password after them.
+_ADMIN: Final = re.compile(
+    r"(?<![\w/.:@\-])(?:admin|root|administrator|postgres|superuser|sysadmin|sa)(?::| / )"
+    r"([^\s\"'`,/:()@]{6,100})(?=\s|$|[,.;])",
+    re.IGNORECASE,
+)
 _MAX_MATCHES: Final = 200
 
 
@@ -120,6 +126,12 @@ def find_phrases(text: str, low: str, has_digit: bool) -> list[Span]:
             Span(match.start(1), match.start(1) + len(match.group(1).rstrip(".")), "prose")
             for match in _COMPARED.finditer(text)
             if _is_compared(match.group(1).rstrip("."))
+        ]
+    if ":" in text or " / " in text:
+        spans += [
+            Span(match.start(1), match.start(1) + len(match.group(1).rstrip(".;")), "prose")
+            for match in _ADMIN.finditer(text)
+            if looks_secret(match.group(1)) and _is_mixed(match.group(1).rstrip(".;"))
         ]
     if "/" in text or ", " in text or ":" in text:
         for match in _LOGIN.finditer(text):
@@ -162,7 +174,9 @@ def _phrase_end(text: str, match: re.Match[str]) -> int:
     if not chosen:
         return -1
     end = start + len(" ".join(chosen))
-    if len(chosen) == 1:
+    if len(chosen) == 1 or chosen[1:] == ["today"]:
+        if chosen[0] == "correct":
+            return -1
         owned = _OWNED.search(text[max(0, match.start() - 24) : match.start()].lower()) is not None
         at_end = text[end : end + 1] in ("", ".", ",", "\n", ";", "!")
         if len(chosen[0]) < 6 or not (

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from .harmless import is_scrambled
 from .prose import looks_secret
 from .spans import Span
 
@@ -145,7 +146,9 @@ def _is_opaque(segment: str) -> bool:
     ):
         return False
     digits = sum(c.isdigit() for c in segment)
-    if not digits or digits == len(segment):
+    if not digits:
+        return len(segment) >= 20 and is_scrambled(segment)
+    if digits == len(segment):
         return False
     pieces = [piece for piece in re.split(r"[\-._~]", segment) if piece]
     wordy = sum(

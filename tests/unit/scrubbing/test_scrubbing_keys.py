@@ -65,7 +65,7 @@ def test_an_allowed_name_wins() -> None:
 RANDOM = "q7RzmT4vLx2K" + "w9PdYc3NhBs8"
 
 
-@pytest.mark.parametrize("name", ["s3_key", "user_code", "pat", "deviceChallenge"])
+@pytest.mark.parametrize("name", ["s3_key", "user_code", "pat", "deviceChallenge", "verify_token"])
 def test_a_name_that_may_hold_an_id_or_a_credential_is_judged_by_its_value(name: str) -> None:
     assert CLASSIFY(name) is KeyClass.RANDOM
     kept = {name: "uploads/2026/report.csv", f"{name}s": 42501}
