@@ -77,7 +77,9 @@ def _crash(app: FastAPI, work: Callable[[], Awaitable[None]]) -> Unit:
 
 
 async def open_sockets(app: FastAPI, count: int) -> "list[asyncio.Task[None]]":
-    """Open `count` WebSocket connections that stay idle."""
+    """Open `count` WebSocket connections that stay idle, and return when all of them wait for a message."""
+    waiting = 0
+    are_open = asyncio.Event()
 
     async def socket(websocket: WebSocket) -> None:
         await websocket.accept()
@@ -91,8 +93,12 @@ async def open_sockets(app: FastAPI, count: int) -> "list[asyncio.Task[None]]":
         messages = [{"type": "websocket.connect"}]
 
         async def receive() -> dict[str, Any]:
+            nonlocal waiting
             if messages:
                 return messages.pop()
+            waiting += 1
+            if waiting == count:
+                are_open.set()
             await never.wait()
             return {"type": "websocket.disconnect", "code": 1001}
 
@@ -107,5 +113,5 @@ async def open_sockets(app: FastAPI, count: int) -> "list[asyncio.Task[None]]":
         await application(scope, receive, send)
 
     tasks = [asyncio.create_task(connect()) for _ in range(count)]
-    await asyncio.sleep(0.2)
+    await are_open.wait()
     return tasks

@@ -5,6 +5,7 @@ measures itself several times; the median of its samples stands in the table.
 """
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -127,10 +128,12 @@ async def _capture_us(app: FastAPI, running: Running, size: int) -> float:
 async def _bytes_a_socket(app: FastAPI, variant: Variant, size: int, folder: Path) -> float:
     instrument(variant, app, None, Place(CLOSED_PORT, folder))
     await curves.open_sockets(app, 1)  # builds what is built once
+    gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     tasks = await curves.open_sockets(app, size)
     assert not any(task.done() for task in tasks)
+    gc.collect()
     return (tracemalloc.get_traced_memory()[0] - before) / size
 
 

@@ -284,7 +284,13 @@ def _install(app: FastAPI, handle: Observability, identify: Identify | None) -> 
         answers={TEST_PATH: pages.answer_test},
     )
     installation.websocket = WebSocketInstrumentation(
-        WebSocketOptions(routes, sampler, scopes, on_refused=refusals.refused)
+        WebSocketOptions(
+            routes,
+            sampler,
+            scopes,
+            on_refused=refusals.refused,
+            with_metrics=handle.settings.enable_metrics,
+        )
     )
     installation.lifespan = LifespanInstrumentation(
         handle.close, SharedBudget(leases) if handle.folding and (leases := handle.folding.leases) else None

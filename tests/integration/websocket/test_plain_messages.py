@@ -9,6 +9,7 @@ import sentry_sdk.scope
 from fastapi import FastAPI, WebSocket
 
 from app.observability import UserContext, identify_user
+from tests.support.calls import counting
 from tests.support.observability import websocket_session
 from tests.support.observed import Observed
 
@@ -194,3 +195,12 @@ async def test_secrets_in_what_the_whole_process_says_are_scrubbed_in_it() -> No
     for transaction in observed.transactions:
         assert "build" in transaction["contexts"]
         assert secret not in str(transaction)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_where_metrics_are_off_a_connection_makes_none_at_all(wanted: bool) -> None:
+    observed = Observed(enable_metrics=wanted)
+    echo(observed.app)
+    with counting() as calls:
+        await websocket_session(observed.app, "/ws/1", ["plain"])
+    assert (calls.of("sdk/metrics.py") > 0) is wanted
