@@ -2,12 +2,14 @@
 
 `UserTierMiddleware` asks the service's own `identify` callable once a request or connection; endpoints and
 dependencies may call `identify_user()` at any time. Never sends more than id and tier unless settings allow the
-e-mail. Fails soft: an `identify` that raises leaves the request anonymous and is logged once.
+e-mail. Fails soft: an `identify` that raises, or returns anything else, leaves the request anonymous and is logged
+once.
 """
 
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from enum import Enum
 from typing import TypeAlias
 
 import sentry_sdk
@@ -34,7 +36,7 @@ def identify_user(*, id: str | int, tier: str | None = None, email: str | None =
         email: Sent only with SENTRY_SEND_EMAIL=true.
     """
     if sentry_sdk.get_client().is_active():
-        bind_user(UserContext(str(id), tier, email))
+        bind_user(UserContext(id, tier, email))  # type: ignore[arg-type]  # it becomes a text there
 
 
 _tiers: frozenset[str] = frozenset()
@@ -48,13 +50,20 @@ def accept_tiers(tiers: Iterable[str]) -> None:
 
 def tier_tag(tier: str | None) -> str | None:
     """The tier as Sentry takes a tag's value: one line, at most `MAX_TIER_CHARS`; None if nothing is left."""
+    if isinstance(tier, Enum):  # the text of one that is also a `str` is its name
+        tier = str(tier.value)
     clean = " ".join(str(tier).split())[:MAX_TIER_CHARS] or None if tier else None
     return clean if not _tiers or clean in _tiers else UNKNOWN_TIER
 
 
 def bind_user(user: UserContext) -> None:
-    """Write the user to the isolation scope, to the WebSocket connection behind it, and to the flow."""
-    user = UserContext(user.id, tier_tag(user.tier), user.email)
+    """Write the user to the isolation scope, to the WebSocket connection behind it, and to the flow.
+
+    One without an id is nobody: the request stays as it is.
+    """
+    if user.id in (None, ""):
+        return
+    user = UserContext(str(user.id), tier_tag(user.tier), user.email)
     scopes = [sentry_sdk.get_isolation_scope()]
     flow = current_flow()
     if flow is not None:
@@ -103,9 +112,19 @@ class UserTierMiddleware:
     async def _resolve(self, connection: HTTPConnection) -> UserContext | None:
         try:
             answer = self.identify(connection)
-            return await answer if inspect.isawaitable(answer) else answer
-        except Exception:
-            if not self._has_warned:
-                self._has_warned = True
-                logger.warning("identify raised; the request stays anonymous", exc_info=True)
+            user = await answer if inspect.isawaitable(answer) else answer
+        except Exception:  # noqa: BLE001 - it is the service's, and may raise anything
+            self._warn("identify raised; the request stays anonymous", exc_info=True)
             return None
+        if user is None or isinstance(user, UserContext):
+            return user
+        self._warn(
+            "identify must return a UserContext or None, not %s; the request stays anonymous",
+            type(user).__name__,
+        )
+        return None
+
+    def _warn(self, message: str, *arguments: str, exc_info: bool = False) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(message, *arguments, exc_info=exc_info)

@@ -5,6 +5,7 @@ import contextvars
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -335,3 +336,44 @@ async def test_a_user_of_the_whole_process_stays_outside_requests() -> None:
     observed = Observed()
     contextvars.Context().run(sentry_sdk.capture_message, "worker")  # other tests have set users in this one
     assert observed.event["user"] == {"id": "process"}
+
+
+class Tier(str, Enum):  # noqa: UP042 - its text is not its value
+    """As many services write it."""
+
+    PRO = "pro"
+
+
+@pytest.mark.parametrize(
+    ("answer", "user", "tier"),
+    [
+        (UserContext(7, "pro"), {"id": "7"}, "pro"),  # type: ignore[arg-type]
+        (UserContext("u1", Tier.PRO), {"id": "u1"}, "pro"),
+        (UserContext("u1", ""), {"id": "u1"}, None),
+        (UserContext(None, "pro"), None, None),  # type: ignore[arg-type]
+        (UserContext("", "pro"), None, None),
+        ("u1", None, None),
+        ({"id": "u1"}, None, None),
+        (None, None, None),
+    ],
+)
+async def test_whatever_identify_returns_the_request_is_answered(
+    answer: Any, user: dict[str, str] | None, tier: str | None
+) -> None:
+    observed = Observed(options={"identify": lambda connection: answer})
+    observed.app.get("/ping")(lambda: sentry_sdk.capture_message("ping") and None)
+    assert (await observed.get("/ping")).status_code == 200
+    event = observed.event
+    assert (event.get("user"), event["tags"].get("user.tier")) == (user, tier)
+
+
+async def test_nobody_is_no_user_called_none() -> None:
+    observed = Observed()
+
+    @observed.app.get("/ping")
+    async def _() -> None:
+        identify_user(id=None, tier="pro")  # type: ignore[arg-type]
+        sentry_sdk.capture_message("ping")
+
+    await observed.get("/ping")
+    assert "user" not in observed.event
