@@ -114,9 +114,9 @@ class Scan:
         """What the field that names the others says about them."""
         for key in names:
             named = value.get(key)
-            if isinstance(named, list | tuple) and named:
+            if isinstance(named, _ROWS) and named:
                 named = named[-1]
-            text = as_text(named)
+            text = named if type(named) is str else as_text(named)
             kind = KeyClass.NONE if text is None else self.classify(text)
             if kind:
                 return kind

@@ -16,7 +16,7 @@ from .harmless import is_harmless
 from .keys import KeyClass
 from .marker import FILTERED, marker
 from .scan import BYTES, LEAF_ERRORS, MAX_CACHED_CHARS, Scan, as_text, key_text
-from .shapes import find_phrase, is_hash, is_plain, match_plain, match_stamp
+from .shapes import is_hash, is_phrase, is_plain, match_plain, match_stamp
 from .taint import Taints
 from .telling import telling_dict
 from .text import Mode
@@ -134,7 +134,7 @@ class Walk:
                 if item in clean:
                     continue
                 plain = match_plain(item)
-                if plain and (plain.lastindex != 1 or not find_phrase(item)):
+                if plain and (plain.lastindex != 1 or not is_phrase(item)):
                     if plain.lastindex != 2 and len(item) <= MAX_CACHED_CHARS:
                         clean.add(item)
                     continue
@@ -179,7 +179,7 @@ class Walk:
             elif type(item) is str:
                 if item not in clean:
                     plain = match_plain(item)
-                    if not plain or (plain.lastindex == 1 and find_phrase(item)):
+                    if not plain or (plain.lastindex == 1 and is_phrase(item)):
                         path[-1] = i
                         flag = self._flag(item)
                         item = self.string(item, mode)
