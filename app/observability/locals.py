@@ -6,6 +6,7 @@ JSON ends. Raw ASGI scopes are named, never opened: they hold every header.
 
 import itertools
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 from .cutting import cut
@@ -46,6 +47,8 @@ def _describe(value: object, depth: int, room: list[int]) -> Any:
     room[0] -= 1
     if isinstance(value, _PLAIN):
         return value
+    if isinstance(value, Enum):
+        return _safe_repr(value)  # a member that is a text has a name that may tell what it is
     if isinstance(value, str):
         return f"'{cut(str.__str__(value), MAX_CHARS)}'"
     if isinstance(value, (bytes, bytearray)):
