@@ -92,13 +92,15 @@ _DOORS: Final = words("reset invite verify magic activation activate confirm ref
 _DOOR_VALUE: Final = re.compile(r"[\w\-]{16,200}(?![\w:])")
 # How many characters may be looked at inside containers; beyond that they go unseen.
 _CONTAINER_CHARS: Final = 100_000
+# How many characters of values without quotes may be judged; beyond that they go unjudged.
+_BARE_CHARS: Final = 400_000
 _PENDING_CHARS: Final = 400
 
 
 def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: bool = False) -> list[Span]:
     """Spans of the values whose names are telling, in order and without overlap."""
     spans: list[Span] = []
-    budget = [_CONTAINER_CHARS]
+    budget = [_CONTAINER_CHARS, _BARE_CHARS]
     size = len(text)
     done = 0
     pending = KeyClass.NONE
@@ -147,10 +149,10 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
                 kind = _phrase_kind(name, before[::-1], (named.group(3) or "")[::-1], classify)
         if kind is KeyClass.NONE:
             low = name.lower()
-            if is_url and low in _URL_NAMES and _in_query(text, size - named.end(1)):
-                kind = _URL_NAMES[low]
-                if kind is KeyClass.WEAK and not _LONG_PARAMETER.match(text, end):
+            if is_url and low in _URL_NAMES and _may_be_secret(text, end, low):
+                if not _in_query(text, size - named.end(1)):
                     continue
+                kind = _URL_NAMES[low]
                 if low == "code" and _ONE_TIME.match(text, end):
                     kind = KeyClass.SECRET
             elif low in _DOORS and text[at] == ":" and text[end : end + 1].isalnum():
@@ -174,6 +176,8 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
                 pending = KeyClass.NONE
             if kind is KeyClass.NONE:
                 continue
+        if kind is KeyClass.RANDOM and not _LONG_RUN.match(text, end):
+            continue
         span = _read_value(text, end, match.group(), kind, name, is_source, budget)
         if span:
             spans.append(span)
@@ -189,6 +193,15 @@ _URL_NAMES: Final = {
 _LONG_PARAMETER: Final = re.compile(r"[^\s&#\"'<>]{12}")
 _CODE_WORD: Final = re.compile(r"[A-Za-z0-9]{6,8}(?![\w.\-])")
 _ONE_TIME: Final = re.compile(r"(?:\d{6}|(?=[A-Za-z\-_]*\d)[\w\-.~]{12,})(?![\w.\-~%+@])")
+
+
+_LONG_RUN: Final = re.compile(r"[\s\"'\\=>:({\[]{0,12}(?:%2[27])?[A-Za-z0-9_\-+/~.%]{20}")
+
+
+def _may_be_secret(text: str, end: int, name: str) -> bool:
+    """A cheap look at what follows a name that is telling in a query only."""
+    shape = _LONG_PARAMETER if _URL_NAMES[name] is KeyClass.WEAK else _LONG_RUN
+    return shape.match(text, end) is not None or (name == "code" and _ONE_TIME.match(text, end) is not None)
 
 
 def _phrase_kind(name: str, before: str, first: str, classify: Classify) -> KeyClass:
@@ -297,7 +310,7 @@ def _read_value(
         return _read_container(text, start, kind, budget)
     if char in "\r\n|>":
         return _read_block(text, start, kind) if separator == ":" else None
-    return _read_bare(text, start, separator, kind, name)
+    return _read_bare(text, start, separator, kind, name, budget)
 
 
 def _closing(text: str, start: int, closer: str) -> int:
@@ -401,7 +414,9 @@ def _read_block(text: str, at: int, kind: KeyClass) -> Span | None:
     return Span(bare.start(), bare.end())
 
 
-def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str) -> Span | None:
+def _read_bare(
+    text: str, start: int, separator: str, kind: KeyClass, name: str, budget: list[int]
+) -> Span | None:
     low = name.lower()
     if "cookie" in low or "authorization" in low or "authorisation" in low:
         rest = _CHALLENGE.match(text, start) or _REST_OF_LINE.match(text, start)
@@ -420,6 +435,9 @@ def _read_bare(text: str, start: int, separator: str, kind: KeyClass, name: str)
     if not bare or _CODE.match(text, start) or _BOUND.match(text, start):
         return None
     value = bare.group()
+    budget[1] -= len(value)
+    if budget[1] < 0:
+        return Span(start, bare.end())
     cut = _CUT.search(value, 1) if len(value) > 1 else None
     if cut:
         value = value[: cut.start()]
