@@ -48,7 +48,7 @@ class Scrubber:
             payload = _without_person(payload)
         walk = Walk(self._scan)
         out = walk.run(payload)
-        return Scrubbed(out, tuple(dict.fromkeys(walk.removed)))
+        return Scrubbed(out, tuple(dict.fromkeys(walk.removed)) if walk.removed else ())
 
     def scrub_text(self, text: str) -> str:
         """Return the text without anything sensitive."""

@@ -126,7 +126,7 @@ def looks_opaque(value: str) -> bool:
         return False
     if value[0] in "<{[(":
         return False
-    return any(c.isdigit() for c in value) or (not value.isalnum() and " " not in value and len(value) >= 8)
+    return any(map(str.isdigit, value)) or (not value.isalnum() and " " not in value and len(value) >= 8)
 
 
 _RUN: Final = re.compile(r"[A-Za-z0-9_\-+/~.]{20,512}={0,2}$")

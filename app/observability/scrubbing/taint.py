@@ -15,27 +15,17 @@ MAX_TAINTS: Final = 50
 _MAX_TAINT_CHARS: Final = 4096
 
 
-class Taints:
+class Taints(dict[str, None]):
     """The values of one payload that must go; kept no longer than the walk that found them."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, None] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._values)
 
     def add(self, bare: str) -> None:
         """Remember a value, unless it is too short to be told from a word or there are too many."""
-        if (
-            MIN_TAINT_CHARS <= len(bare) <= _MAX_TAINT_CHARS
-            and len(self._values) < MAX_TAINTS
-            and not bare.isspace()
-        ):
-            self._values[bare] = None
+        if MIN_TAINT_CHARS <= len(bare) <= _MAX_TAINT_CHARS and len(self) < MAX_TAINTS and not bare.isspace():
+            self[bare] = None
 
     def remove(self, out: Any, scan: Scan, note: Callable[[str, list[Any]], None]) -> Any:
         """Return the scrubbed payload without the values, the same object if none of them is in it."""
-        present = _present(self._values, out)
+        present = _present(self, out)
         return _Removal(taint_pattern(present), scan, note).value(out) if present else out
 
 

@@ -67,7 +67,9 @@ class Walk:
         for _ in range(_MAX_ROUNDS):
             for found in self.found:
                 self._taints.add(found)
-            clean = self._taints.remove(out, self.scan, self.note) if self._taints else out
+            if not self._taints:
+                break
+            clean = self._taints.remove(out, self.scan, self.note)
             if clean is out or clean == out:
                 break
             # A removed value may have been part of a name: look at what the payload says now.
