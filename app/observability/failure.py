@@ -8,6 +8,7 @@ that nobody asked of the request goes on as `StrayCancellationError`, because a 
 
 import asyncio
 import sys
+from collections.abc import Awaitable
 from typing import Any
 
 import sentry_sdk
@@ -128,14 +129,14 @@ class OutcomeMiddleware:
         flow.inner = scope
         inside: HttpFlow = flow
 
-        async def watch(message: Message) -> None:
+        def watch(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if status >= 500:
                     _capture_handled(inside)
                 elif status == 422 and inside.options.capture_422:
                     _capture_invalid(inside)
-            await send(message)
+            return send(message)
 
         try:
             await self.app(scope, receive, watch)

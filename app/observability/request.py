@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 import sentry_sdk
@@ -19,7 +20,7 @@ from .capture import capture_error
 from .hangup import look_for_client
 from .outcome import conclude
 from .routing import RouteTable
-from .scopes import CleanScopes
+from .scopes import CleanScopes, SampledScope
 from .state import Flow, enter_flow
 from .tasks import watch_tasks
 from .tracing import Sampler, has_spans, start_transaction
@@ -55,7 +56,7 @@ class HttpOptions:
     answers: dict[str, Answer] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class HttpFlow(Flow):
     """One request: the flow plus what is needed to judge its outcome."""
 
@@ -64,16 +65,15 @@ class HttpFlow(Flow):
     outer_receive: Receive
     outer_send: Send
     started_s: float
-    inner_send: Send | None = None
-    status: int = 0
-    answer_headers: Iterable[tuple[bytes, bytes]] = ()
-    body: bytearray | None = None
-    ended_s: float = 0.0
-    transaction: Transaction | None = None
-    background: Transaction | None = None
-    is_client_gone: bool = False
-    is_sampled: bool = False
-    unread: list[Message] | None = None
+    status: int = field(default=0, init=False)
+    answer_headers: Iterable[tuple[bytes, bytes]] = field(default=(), init=False)
+    body: bytearray | None = field(default=None, init=False)
+    ended_s: float = field(default=0.0, init=False)
+    transaction: Transaction | None = field(default=None, init=False)
+    background: Transaction | None = field(default=None, init=False)
+    is_client_gone: bool = field(default=False, init=False)
+    is_sampled: bool = field(default=False, init=False)
+    unread: list[Message] | None = field(default=None, init=False)
 
     async def receive(self) -> Message:
         """Pass a message on; the start of the body is kept, undecoded, in case an error event needs it."""
@@ -90,7 +90,7 @@ class HttpFlow(Flow):
                     self.body += chunk[:room]
         return message
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Note status and end of the answer; a failed answer gets the id of the event that stands for it."""
         kind = message["type"]
         if kind == "http.response.start":
@@ -103,13 +103,21 @@ class HttpFlow(Flow):
                 message = {**message, "headers": headers}
         elif kind == "http.response.body" and not message.get("more_body", False) and not self.ended_s:
             self.ended_s = time.perf_counter()
+            if self.transaction is not None:
+                return self._send_last(message)
             limit_ms = self.options.slow_request_ms
-            is_slow = limit_ms and (self.ended_s - self.started_s) * 1000 >= limit_ms
-            if is_slow and not self.is_sampled and not self.is_client_gone:
-                self.is_client_gone, self.unread = await look_for_client(self.outer_receive)
-            await self.outer_send(message)
-            self._answered()
-            return
+            if limit_ms and (self.ended_s - self.started_s) * 1000 >= limit_ms:
+                return self._send_late(message)
+        return self.outer_send(message)
+
+    async def _send_last(self, message: Message) -> None:
+        await self.outer_send(message)
+        self._answered()
+
+    async def _send_late(self, message: Message) -> None:
+        """Learn whether anybody still waits for a slow answer before it goes out."""
+        if not self.is_client_gone:
+            self.is_client_gone, self.unread = await look_for_client(self.outer_receive)
         await self.outer_send(message)
 
     def _judge_failed_answer(self) -> None:
@@ -133,23 +141,31 @@ class HttpFlow(Flow):
 
     def _answered(self) -> None:
         """The client has everything: what runs from here on (background tasks) is not the request's duration."""
-        self.ended_s = time.perf_counter()
         transaction = self.transaction
         if transaction is None or self.current.span is not transaction:  # an open span still needs it
             return
         self.end_transaction(None)
         self.current.span = None
-        if self.failure_id is not None:  # all that runs after a crash is its way out
-            return
-        self.background = start_transaction(
-            self.isolation,
-            name=transaction.name,
-            op=BACKGROUND_OP,
-            rate=transaction.sample_rate or 1.0,
-            origin=ORIGIN,
-            parent_span_id=transaction.span_id,
-        )
-        self.current.span = self.background
+        current = self.current
+        if (
+            isinstance(current, SampledScope) and self.failure_id is None
+        ):  # a crash has nothing but its way out
+            current.make_span = partial(self._background_after, transaction)
+
+    def _background_after(self, transaction: Transaction) -> Transaction:
+        """The transaction of what runs after the answer; nearly always that is nothing, and nobody asks for it."""
+        if self.background is None:
+            ended = transaction.timestamp
+            self.background = start_transaction(
+                self.isolation,
+                name=transaction.name,
+                op=BACKGROUND_OP,
+                rate=transaction.sample_rate or 1.0,
+                origin=ORIGIN,
+                parent_span_id=transaction.span_id,
+                started=ended.timestamp() if ended is not None else None,
+            )
+        return self.background
 
     def end_transaction(self, error: BaseException | None) -> None:
         """Finish the request's transaction as of the last byte; it is dropped if the router found no endpoint."""
@@ -177,11 +193,14 @@ class HttpFlow(Flow):
 
     def end_background(self, error: BaseException | None) -> None:
         """Send the time after the answer as a transaction of its own, if there was work in it."""
-        background, self.background = self.background, None
-        if background is None:
+        if not isinstance(self.current, SampledScope):
             return
-        lasted_s = time.time() - background.start_timestamp.timestamp()
-        if error is not None or lasted_s >= BACKGROUND_MIN_S or has_spans(background):
+        make, self.current.make_span = self.current.make_span, None
+        has_worked = error is not None or time.perf_counter() - self.ended_s >= BACKGROUND_MIN_S
+        if make is not None and has_worked:
+            make()
+        background, self.background = self.background, None
+        if background is not None and (has_worked or has_spans(background)):
             background.set_status("ok" if error is None else "internal_error")
             background.finish()
 
@@ -228,58 +247,58 @@ class SentryMiddleware:
         self._watched: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Hand each kind of connection to its instrumentation."""
+        """Run one request inside its own scopes and judge how it ended; other connections have their own ways."""
         kind = scope["type"]
-        if kind == "http":
-            await self.http(scope, receive, send)
-        elif kind == "websocket":
-            await self.websocket(self.app, scope, receive, send)
-        else:
-            await self.lifespan(self.app, scope, receive, send)
-
-    async def http(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Run one request inside its own scopes and judge how it ended."""
+        if kind != "http":
+            run = self.websocket if kind == "websocket" else self.lifespan
+            await run(self.app, scope, receive, send)
+            return
         options = self.options
         loop = asyncio.get_running_loop()
         if loop is not self._watched:
             watch_tasks(loop)
             self._watched = loop
-        isolation = options.scopes.isolation(scope)
-        previous = (Scope.get_isolation_scope(), Scope.get_current_scope())
         root = scope.get("root_path") or ""
         path = scope["path"].removeprefix(root) if root else scope["path"]
+        is_quiet = path in options.quiet_paths
+        rate = None if is_quiet else options.sampler.wins()
+        scopes = options.scopes
+        isolation: Scope
+        current: Scope
+        if rate is None:
+            isolation, current = scopes.isolation(scope), scopes.current()
+        else:
+            isolation, current = scopes.sampled_isolation(scope), scopes.sampled_current()
         flow = HttpFlow(
             scope,
             isolation,
             root_path=root,
             options=options,
-            current=options.scopes.current(),
+            current=current,
             routes=options.routes,
             outer_receive=receive,
             outer_send=send,
             started_s=time.perf_counter(),
-            is_quiet=path in options.quiet_paths,
+            is_quiet=is_quiet,
             route=path if path in options.answers else None,
             loop=loop,
         )
         outer_flow = enter_flow(flow)
+        outer_scopes = (Scope.get_isolation_scope(), Scope.get_current_scope())
         Scope.set_isolation_scope(isolation)
-        Scope.set_current_scope(flow.current)
-        self._start_transaction(flow)
+        Scope.set_current_scope(current)
+        if rate is not None:
+            self._start_transaction(flow, rate)
         try:
             await self.app(scope, flow.receive, flow.send)
         finally:
             self._finish(flow)
-            Scope.set_isolation_scope(previous[0])
-            Scope.set_current_scope(previous[1])
+            Scope.set_isolation_scope(outer_scopes[0])
+            Scope.set_current_scope(outer_scopes[1])
             enter_flow(outer_flow)
 
-    def _start_transaction(self, flow: HttpFlow) -> None:
-        if flow.is_quiet:
-            return
-        rate = self.options.sampler.wins()
-        if rate is None:
-            return
+    @staticmethod
+    def _start_transaction(flow: HttpFlow, rate: float) -> None:
         name = flow.template()
         if name is None:
             return

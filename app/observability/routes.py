@@ -43,6 +43,10 @@ class Handle(Protocol):
         """Everything that /observability shows."""
 
 
+NO_MATCH: tuple[Match, AsgiScope] = (Match.NONE, {})
+"""Every request of the service asks first whether it is for us."""
+
+
 class ObservabilityRoute(BaseRoute):
     """All pages of the module as one route."""
 
@@ -51,11 +55,11 @@ class ObservabilityRoute(BaseRoute):
 
     def matches(self, scope: AsgiScope) -> tuple[Match, AsgiScope]:
         """Match a known path below the application's root path, whatever the method."""
-        if scope["type"] != "http":
-            return Match.NONE, {}
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        endpoint = self.endpoints.get(path)
-        return (Match.NONE, {}) if endpoint is None else (Match.FULL, {"endpoint": endpoint})
+        path, root = scope["path"], scope.get("root_path")
+        endpoint = self.endpoints.get(path.removeprefix(root) if root else path)
+        if endpoint is None or scope["type"] != "http":
+            return NO_MATCH
+        return Match.FULL, {"endpoint": endpoint}
 
     async def handle(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer; HEAD counts as GET, another method than the page's is refused by its endpoint."""

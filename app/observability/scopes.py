@@ -7,12 +7,14 @@ breadcrumbs, user) is copied alone, anything else makes the whole fork. Relies o
 """
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import sentry_sdk
 from sentry_sdk import Scope
+from sentry_sdk.tracing import Span
 
 from .tracing import incoming_trace, join_trace
 from .types import AsgiScope
@@ -147,6 +149,42 @@ class TracedScope(LazyScope):
         join_trace(fork, incoming_trace(self.origin))
 
 
+class SampledScope(Scope):
+    """Current scope of a request that is recorded; can start the span that comes next when it is first asked for.
+
+    Attributes:
+        make_span: Makes that span, once the one before has ended; None before.
+    """
+
+    __slots__ = ("make_span",)
+
+    def __init__(self, scope: Scope) -> None:
+        for name, value in zip(Scope.__slots__, _values_of(scope), strict=True):
+            setattr(self, name, value)
+        self.make_span: Callable[[], Span] | None = None
+
+    @property
+    def span(self) -> Any:
+        """The running span, made now if it was only announced."""
+        if self._span is None and self.make_span is not None:
+            make, self.make_span = self.make_span, None
+            self.span = make()
+        return self._span
+
+    @span.setter
+    def span(self, span: Any) -> None:
+        _set_span(self, span)
+
+    def __copy__(self) -> Scope:
+        """Fork as the SDK does."""
+        copied = super().__copy__()
+        _set(copied, "make_span", self.make_span)
+        return copied
+
+
+_set_span: Any = Scope.span.fset  # type: ignore[attr-defined]  # a property
+
+
 class CleanScopes:
     """Makes the two scopes that each request and connection starts with.
 
@@ -159,20 +197,36 @@ class CleanScopes:
         self.base = base
         self._isolation: Scope | None = None
         self._current: Scope | None = None
+        self._sampled_current: SampledScope | None = None
 
     def isolation(self, asgi: AsgiScope) -> LazyScope:
         """Return an isolation scope of its own, in the trace that the connection's headers name or in a new one."""
+        return TracedScope(self._clean_isolation(), asgi)
+
+    def sampled_isolation(self, asgi: AsgiScope) -> Scope:
+        """Return the same for a trace that is recorded: all of it will be read, so it is forked at once."""
+        scope = self._clean_isolation().fork()
+        join_trace(scope, incoming_trace(asgi))
+        return scope
+
+    def _clean_isolation(self) -> Scope:
         if self._isolation is None:
             clean = self.base.fork()
             clean.set_user({})
             clean.remove_tag(TIER_TAG)
             clean.clear_breadcrumbs()
             self._isolation = clean
-        return TracedScope(self._isolation, asgi)
+        return self._isolation
 
     def current(self) -> LazyScope:
         """Return a current scope without the span, and its name, of whatever ran in this thread before."""
         return LazyScope(self.clean_current())
+
+    def sampled_current(self) -> SampledScope:
+        """Return the same for a trace that is recorded."""
+        if self._sampled_current is None:
+            self._sampled_current = SampledScope(self.clean_current().fork())
+        return cast("SampledScope", self._sampled_current.fork())
 
     def clean_current(self) -> Scope:
         """Return what current scopes are forked from."""

@@ -20,7 +20,7 @@ from sentry_sdk import Scope
 from .routing import RouteTable
 from .types import AsgiScope, Event, Hint
 
-_serials = itertools.count(1)
+_next_serial = itertools.count(1).__next__
 _SEEN = "__sentry_seen__"
 CAPTURED = "captured"
 """Where the hint of a held event keeps the id of what the service captured itself."""
@@ -55,7 +55,7 @@ class Receipt:
     removed: tuple[object, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)  # no slots: what is not set costs nothing, and one of these is made for every request
 class Flow:
     """State of one HTTP request or of one WebSocket connection and its current message.
 
@@ -69,21 +69,23 @@ class Flow:
     routes: RouteTable | None = None
     inner: AsgiScope | None = None
     root_path: str = ""
-    serial: int = field(default_factory=lambda: next(_serials))
+    serial: int = field(default_factory=_next_serial)
     user: UserContext | None = None
     route: str | None = None
     is_quiet: bool = False
-    failure_id: str | None = None
-    captured_id: str | None = None
-    raised: BaseException | None = None
-    held: list[tuple[Event, Hint]] | None = None
-    is_settled: bool = False
+    failure_id: str | None = field(default=None, init=False)
+    captured_id: str | None = field(default=None, init=False)
+    raised: BaseException | None = field(default=None, init=False)
+    held: list[tuple[Event, Hint]] | None = field(default=None, init=False)
+    is_settled: bool = field(default=False, init=False)
     loop: asyncio.AbstractEventLoop | None = None
     connection_isolation: Scope | None = None
     connection: "Flow | None" = None
     family: int = 0
-    removed: tuple[object, ...] = ()
-    database_failures: list[tuple[BaseException, TracebackType | None]] | None = None
+    removed: tuple[object, ...] = field(default=(), init=False)
+    database_failures: list[tuple[BaseException, TracebackType | None]] | None = field(
+        default=None, init=False
+    )
 
     def template(self) -> str | None:
         """Full route template, looked up at most once; None while nothing matches."""
@@ -99,7 +101,7 @@ class Flow:
 
     def begin_message(self) -> None:
         """Forget what the previous message has seen; the user stays, he belongs to the connection."""
-        self.serial = next(_serials)
+        self.serial = _next_serial()
         self.failure_id = None
         self.captured_id = None
         self.raised = None

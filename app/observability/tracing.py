@@ -81,10 +81,12 @@ def start_transaction(
     origin: str,
     source: str = TransactionSource.ROUTE,
     parent_span_id: str | None = None,
+    started: float | None = None,
 ) -> Transaction:
     """Start a transaction that is already known to be sampled, in the trace of the isolation scope.
 
     `Scope.start_transaction` would draw again and look for profilers; what it adds beyond that is one list for spans.
+    `started` is in seconds since the epoch, by default now.
     """
     client = sentry_sdk.get_client()
     trace = isolation.get_active_propagation_context()
@@ -97,6 +99,7 @@ def start_transaction(
         trace_id=trace.trace_id,
         parent_span_id=parent_span_id or trace.parent_span_id,
         sampled=True,
+        start_timestamp=started,
         baggage=Baggage(items, mutable=False),
     )
     transaction.sample_rate = rate

@@ -27,6 +27,9 @@ class LeanTransaction(Transaction):
 
     __slots__ = ()
 
+    def update_active_thread(self) -> None:
+        """Leave out which thread it began in: it ends in any, and the SDK asks each time."""
+
     def finish(
         self, scope: Scope | None = None, end_timestamp: float | datetime | None = None, **unused: Any
     ) -> str | None:
@@ -80,7 +83,7 @@ class LeanTransaction(Transaction):
             "op": self.op,
             "origin": self.origin,
             "status": self.status,
-            "data": {key: value for key, value in self._data.items() if not key.startswith("thread.")},
+            "data": dict(self._data),
         }
         if self.parent_span_id:
             trace["parent_span_id"] = self.parent_span_id
