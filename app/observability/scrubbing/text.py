@@ -81,6 +81,10 @@ class TextScrubber:
         self._patterns = tuple(patterns)
         self._plain = PlainWords(keys)
 
+    def is_plain(self, text: str) -> bool:
+        """True if no rule would touch the text; not for SQL, where every literal counts."""
+        return not self._patterns and self._plain.has_only(text)
+
     def scrub(self, text: str, mode: Mode, hits: list[str], taints: dict[str, None] | None = None) -> str:
         """Return the text without anything sensitive.
 
@@ -93,7 +97,7 @@ class TextScrubber:
         tail = ""
         if len(text) > MAX_STRING_CHARS:
             text, tail = text[: MAX_STRING_CHARS - len(TRUNCATED)], TRUNCATED
-        if not self._patterns and mode is not Mode.SQL and self._plain.has_only(text):
+        if mode is not Mode.SQL and self.is_plain(text):
             return text + tail if tail else text
         for _ in range(_MAX_ROUNDS if len(text) < _LONG_TEXT else _MAX_ROUNDS_LONG):
             out = self._once(text, mode, hits, taints)

@@ -30,6 +30,8 @@ _MAX_NUMBER: Final = 10**30
 _NONE: Final = KeyClass.NONE
 _TEXT: Final = Mode.TEXT
 _IDENTIFIER: Final = Mode.IDENTIFIER
+_SQL: Final = Mode.SQL
+_MAX_QUICK_CHARS: Final = 1000
 _STRINGS: Final = (str, *BYTES)
 _MIN_HASH: Final = 20
 _MAX_HASH: Final = 66
@@ -57,6 +59,7 @@ class Walk:
         self._memo: dict[tuple[str, Mode], str | tuple[str, tuple[str, ...]]] = {}
         self._chars = 0
         self._scans = 0
+        self._is_plain = scan.text.is_plain
         self._clock = clock
         self._deadline = 0.0
 
@@ -215,6 +218,16 @@ class Walk:
     def string(self, text: str, mode: Mode) -> str:
         """Scrub a string that stands under no telling key, is not among the clean ones and not plain."""
         if mode is _IDENTIFIER and match_stamp(text):
+            return text
+        size = len(text)
+        if (
+            size <= _MAX_QUICK_CHARS
+            and mode is not _SQL
+            and self._chars <= MAX_CHARS
+            and self._is_plain(text)
+        ):
+            self._chars += size
+            self.scan.keep(text, mode)
             return text
         known = self._memo.get((text, mode)) or self._look(text, mode)
         if type(known) is str:
