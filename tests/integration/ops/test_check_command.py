@@ -302,7 +302,7 @@ FAULTS: list[tuple[str, str, Plant]] = [
         "release.strict",
         deploy(preDeployCommand=["python -m app.observability release --strict"]),
     ),
-    ("an old SDK", "version.untested", lambda world: world.versions.update({"sentry-sdk": "2.50.0"})),
+    ("an old SDK", "version.untested", lambda world: world.versions.update({"sentry-sdk": "2.61.0"})),
     ("the next major SDK", "version.untested", lambda world: world.versions.update({"sentry-sdk": "3.0.0"})),
     ("a newer SDK", "version.newer", lambda world: world.versions.update({"sentry-sdk": "2.99.0"})),
     ("a new Python", "version.untested", lambda world: world.versions.update(python="3.20.1")),

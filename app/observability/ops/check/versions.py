@@ -25,18 +25,18 @@ class Tested:
 TESTED: dict[str, Tested] = {
     "python": Tested("3.11", "3.13", "3.15"),
     "aiosqlite": Tested("0.21", "0.22", "1"),
-    "asyncpg": Tested("0.31", "0.32", "1"),
+    "asyncpg": Tested("0.32", "0.32", "1"),
     "fastapi": Tested("0.144", "0.165", "1"),
     "httpx": Tested("0.27", "0.28", "1"),
     "jinja2": Tested("3.1.4", "3.1.6", "4"),
     "pydantic": Tested("2.12", "2.14", "3"),
     "pydantic-settings": Tested("2.12", "2.16", "3"),
     "python-dotenv": Tested("1.1", "1.2", "2"),
-    "sentry-sdk": Tested("2.56", "2.75", "3"),
+    "sentry-sdk": Tested("2.62", "2.75", "3"),
     "sqlalchemy": Tested("2.1", "2.1.9", "2.2"),
     "starlette": Tested("1.0", "1.10", "2"),
     "typer": Tested("0.26", "0.29", "1"),
-    "uvicorn": Tested("0.50", "0.54", "1"),
+    "uvicorn": Tested("0.53", "0.54", "1"),
 }
 
 
