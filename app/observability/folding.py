@@ -189,9 +189,9 @@ class ErrorFolding:
         if not sentry_sdk.get_client().is_active():
             return
         while self._instead:
-            send_tally(self._instead.popleft())
+            self._send(self._instead.popleft())
         for tally in self.budget.due_tallies():
-            send_tally(tally)
+            self._send(tally)
         for alarm in self.budget.alarms():
             send_alarm(alarm)
         if self.store is not None and self.store.save_if_due():
@@ -214,8 +214,13 @@ class ErrorFolding:
         else:
             tallies = self.budget.final_tallies() if with_tallies else []
         for tally in (*self._instead, *tallies):
-            send_tally(tally)
+            self._send(tally)
         self._instead.clear()
+
+    def _send(self, tally: Tally) -> None:
+        """Send a tally; one that a process left behind looks like an event which that process has sent."""
+        is_bare = tally.sample is None and not tally.unpaid
+        send_tally(tally, self.store.sample_of(tally.key) if is_bare and self.store is not None else None)
 
 
 class SharedBudget:
@@ -278,14 +283,14 @@ def _count_on(event: Event, occurrences: int) -> None:
         event["tags"] = {**(tags if isinstance(tags, dict) else {}), "occurrences": str(occurrences)}
 
 
-def send_tally(tally: Tally) -> None:
+def send_tally(tally: Tally, sample: Event | None = None) -> None:
     """Send a count that no event has carried yet: the first of its kind that had to wait, or one more of a kind."""
     disk = _disk() if tally.unpaid else None
     unpaid = disk.read_unpaid(tally.unpaid) if disk is not None else None
     event: Event = dict(
-        unpaid or tally.sample or {"level": "error", "message": f"Repeats of {tally.key.exception}"}
+        unpaid or tally.sample or sample or {"level": "error", "message": f"Repeats of {tally.key.exception}"}
     )
-    if "event_id" not in event or not (unpaid or tally.reason is Reason.NEW):
+    if "event_id" not in event or sample or not (unpaid or tally.reason is Reason.NEW):
         event["event_id"] = uuid.uuid4().hex
         event["timestamp"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     _count_on(event, tally.occurrences)

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from .folding import OTHERS, FoldKey, Kind, Reason, Schedule
 from .forecast import Forecast, make_forecast
+from .journal import NONE, Journal
 from .ledger import Alarm, Grant, Ledger, Request
 from .memory import Memory, Report
 from .pools import Limits, Pool, Units
@@ -100,6 +101,7 @@ class Budget:
         self._memory = Memory(self._schedule, self._max_kinds)
         own = None if self.is_shared else Ledger(self.limits, now)
         self._stock = Stock(self.limits, uuid.uuid4().hex, own, now)
+        self._journal: Journal | None = None
         self.is_dirty = False
         """Something happened that the store does not know."""
         self.is_urgent = False
@@ -121,14 +123,27 @@ class Budget:
             kind = self._memory.see(key, now)
             if sample is not None:
                 self._memory.keep(kind, latest=sample)
-            reason = kind.due(now, self._schedule)
-            if reason is None:
-                return FOLDED
-            if not self._pay(kind, reason, now):
-                return FOLDED if reason is Reason.RESTARTED else HELD_BACK
-            if kind.unpaid:
-                return Verdict(False, 0, Reason.FOLDED, instead=self._tally(kind, reason, now))
-            return Verdict(True, self._report(kind, now), reason)
+            before = kind.pending - 1
+            verdict = self._decide(kind, now)
+            journal, line = self._note(kind, kind.pending - before)
+        _write(journal, [line])
+        return verdict
+
+    def _decide(self, kind: Kind, now: float) -> Verdict:
+        reason = kind.due(now, self._schedule)
+        if (
+            reason is Reason.RESTARTED
+            and self._stock.is_crash_loop
+            and not kind.is_old_news(now, self._schedule)
+        ):
+            reason = None
+        if reason is None:
+            return FOLDED
+        if not self._pay(kind, reason, now):
+            return FOLDED if reason is Reason.RESTARTED else HELD_BACK
+        if kind.unpaid:
+            return Verdict(False, 0, Reason.FOLDED, instead=self._tally(kind, reason, now))
+        return Verdict(True, self._report(kind, now), reason)
 
     def remember(self, key: FoldKey, sample: Mapping[str, Any]) -> None:
         """Keep the scrubbed, JSON-able form of an event for a later tally; it may be written to disk."""
@@ -147,26 +162,36 @@ class Budget:
             if kind is None or not kind.pending or kind.unpaid:
                 return False
             self._memory.wait(kind, event_id)
-            return True
+            journal, line = self._note(kind, 0, always=True)
+        _write(journal, [line])
+        return True
 
     def take_over(self, key: FoldKey, event_id: str, sample: Mapping[str, Any], at: float) -> bool:
         """Take over an event that waits on disk from a process that died; false if it need not be kept."""
         now = self._clock()
         with self._lock:
+            before = self._memory.pending(key)
             kind = self._memory.take_over(key, event_id, min(at, now))
-            if not kind.pending or kind.unpaid not in ("", event_id):
-                return False
-            self._memory.wait(kind, event_id)
-            self._memory.keep(kind, scrubbed=sample)
-            self.is_dirty = True
-            self.is_urgent = self.is_urgent or not (kind.known or self._is_dry)
-            return True
+            is_kept = kind.pending > 0 and kind.unpaid in ("", event_id)
+            if is_kept:
+                self._memory.wait(kind, event_id)
+                self._memory.keep(kind, scrubbed=sample)
+                self.is_dirty = True
+                self.is_urgent = self.is_urgent or not (kind.known or self._is_dry)
+            journal, line = self._note(kind, kind.pending - before, always=is_kept)
+        _write(journal, [line])
+        return is_kept
 
     def strike(self, state: Mapping[str, Any]) -> None:
         """Take counts out of the `state` of a process that died, whose events were taken over from disk."""
         with self._lock:
             for entry in state.get("kinds", ()):
                 self._memory.strike(entry)
+
+    def take_samples(self) -> dict[str, Mapping[str, Any]]:
+        """Return the scrubbed events remembered since the last call, by the digest of their kind."""
+        with self._lock:
+            return self._memory.take_samples()
 
     def due_tallies(self, now: float | None = None) -> list[Tally]:
         """Return the counts that should be sent now: kinds that went quiet, and new ones that had to wait."""
@@ -187,7 +212,9 @@ class Budget:
                     is_short = True
                 if len(tallies) == MAX_TALLIES:
                     break
-            return tallies
+            journal, lines = self._note_all(tallies)
+        _write(journal, lines)
+        return tallies
 
     def final_tallies(self, now: float | None = None) -> list[Tally]:
         """Return every count not yet reported, at the end of the process; may use up the reserves.
@@ -202,7 +229,10 @@ class Budget:
             if self.limits.errors and not self.is_shared and 0 < self._stock.error_units() < len(kinds):
                 kinds = self._merge_rest(kinds, self._stock.error_units())
             paid = (kind for kind in kinds if self._pay(kind, Reason.CLOSING, now))
-            return [self._tally(kind, Reason.CLOSING, now) for kind in paid]
+            tallies = [self._tally(kind, Reason.CLOSING, now) for kind in paid]
+            journal, lines = self._note_all(tallies)
+        _write(journal, lines)
+        return tallies
 
     # spans
 
@@ -245,6 +275,11 @@ class Budget:
         with self._lock:
             return sum(kind.pending for kind in self._memory.open.values())
 
+    @property
+    def is_crash_loop(self) -> bool:
+        """Whether the service starts again and again: then nothing is sent only because a process begins or ends."""
+        return self._stock.is_crash_loop
+
     # state and stores
 
     @property
@@ -255,16 +290,27 @@ class Budget:
     def state(self, *, samples: bool = True) -> dict[str, Any]:
         """Return what must outlive the process, JSON-able: kinds, counts, and the month if it is our own."""
         with self._lock:
-            kinds = []
-            for place, entry in enumerate(self._memory.dump(samples=samples)):
-                if place < MAX_KEPT_KINDS or entry["pending"]:
-                    kinds.append(entry)
-            state: dict[str, Any] = {"kinds": kinds}
-            if self._stock.ledger is not None:
-                now = self._clock()
-                left = Ledger.load(self.limits, self._stock.ledger.dump(), now)
-                left.settle(self._stock.request(now, {}, leaving=True), now)
-                state["ledger"] = left.dump()
+            return self._state(samples=samples)
+
+    def _state(self, *, samples: bool) -> dict[str, Any]:
+        kinds = []
+        for place, entry in enumerate(self._memory.dump(samples=samples)):
+            if place < MAX_KEPT_KINDS or entry["pending"]:
+                kinds.append(entry)
+        state: dict[str, Any] = {"kinds": kinds}
+        if self._stock.ledger is not None:
+            now = self._clock()
+            left = Ledger.load(self.limits, self._stock.ledger.dump(), now)
+            left.settle(self._stock.request(now, {}, leaving=True), now)
+            state["ledger"] = left.dump()
+        return state
+
+    def snapshot(self, journal: Journal | None) -> dict[str, Any]:
+        """Return the `state` and count in another journal from here on; None: what is counted is in memory only."""
+        with self._lock:
+            state = self._state(samples=True)
+            self._journal = journal
+            state["journal"] = journal.generation if journal is not None else NONE
             return state
 
     def open_state(self, *, samples: bool) -> dict[str, Any]:
@@ -343,6 +389,17 @@ class Budget:
 
     # with the lock held
 
+    def _note(self, kind: Kind, change: int, *, always: bool = False) -> tuple[Journal | None, bytes]:
+        """Return what is to be written to the journal once the lock is released: no I/O while it is held."""
+        journal = self._journal
+        if journal is None or not (change or always):
+            return None, b""
+        return journal, journal.line(kind, change)
+
+    def _note_all(self, tallies: list[Tally]) -> tuple[Journal | None, list[bytes]]:
+        kinds = ((self._memory.kinds.get(tally.key), tally.occurrences) for tally in tallies)
+        return self._journal, [self._note(kind, -count)[1] for kind, count in kinds if kind is not None]
+
     def _pay(self, kind: Kind, reason: Reason, now: float) -> bool:
         if not self.limits.errors:
             return True
@@ -380,6 +437,12 @@ class Budget:
                 kind.pending = 0
                 self._memory.open.pop(kind.key, None)
         return [*singles, others]
+
+
+def _write(journal: Journal | None, lines: list[bytes]) -> None:
+    if journal is not None:
+        for line in lines:
+            journal.write(line)
 
 
 _alive: "weakref.WeakSet[Budget]" = weakref.WeakSet()

@@ -1,9 +1,9 @@
 """The budget kept beside the spool: across restarts, and shared by the processes of one disk.
 
 The file holds the month's ledger, when each kind was last reported, and for each process the counts it has not yet
-reported. Every settlement takes the lock, changes all of it and writes it back, in a background thread. A process
-that is killed loses what it was granted (a block) and what it counted since its last save; its other counts go to
-the next process that settles after it was silent for five minutes, or at once if it ended properly.
+reported; what came after its last save is in its journal. Every settlement takes the lock, changes all of it and
+writes it back, in a background thread. A process that is killed loses what it was granted (a block); its counts go to
+the next process that settles, or where there are no file locks to one that settles after five minutes of silence.
 
 If the disk cannot be used, the process goes on with a month of its own in memory, with one warning.
 """
@@ -18,14 +18,18 @@ from typing import Any
 
 from .core import Budget, Tally
 from .document import Document
+from .folding import FoldKey
+from .journal import DeadJournals, Journals
 from .ledger import Ledger
 from .memory import MAX_KNOWN, Report
+from .samples import Samples
 
 logger = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 5.0
 URGENT_EVERY_S = 0.5
 BEAT_EVERY_S = 60.0
+MAX_TAKEN = 64
 MAX_SAMPLE_CHARS = 16_384
 MAX_SAMPLES_CHARS = 1_048_576
 READ_FAULTS = (ValueError, TypeError, KeyError, AttributeError)
@@ -50,6 +54,9 @@ class BudgetFile:
         self._saved_at = 0.0
         self._content: dict[str, Any] = {}
         """The last content, to go on with if the disk fails."""
+        self._samples = Samples(path.with_name("samples"))
+        self._journals = Journals(path.parent)
+        self._dead: list[DeadJournals] = []
         self._adopted: set[str] = set()
         """Whose counts we took over, but could not strike out of the file yet."""
         self._has_warned = False
@@ -73,17 +80,24 @@ class BudgetFile:
     def close(self, *, tallies: bool = False) -> list[Tally]:
         """Give back what is in hand and leave the counts to the next process.
 
-        With `tallies`, for a disk that will not outlive the process, or one that failed, the counts are returned
-        instead, to be sent.
+        With `tallies`, for a disk that may not outlive the process, or one that failed, the counts are returned
+        instead, to be sent; not in a crash loop, whose next process finds them.
         """
         with self._lock:
             found: list[Tally] = []
             if (tallies or self._has_warned) and not self._is_closed:
                 self._settle()
+            is_wanted = self._has_warned or (tallies and not self._budget.is_crash_loop)
+            if is_wanted and not self._is_closed:
                 self._settle(closing=True)
                 found = self._budget.final_tallies(self._clock())
             self._settle(leaving=True)
             return found
+
+    def sample_of(self, key: FoldKey) -> dict[str, Any] | None:
+        """Return an event of a kind as it was once sent, by whatever process; None if there is none."""
+        with self._lock:
+            return self._samples.load(key.digest)
 
     def _settle(self, *, leaving: bool = False, closing: bool = False) -> None:
         if self._is_closed:
@@ -92,6 +106,7 @@ class BudgetFile:
         self._saved_at = self._clock()
         self._notice_fork()
         self._budget.is_dirty = False
+        self._samples.save(self._budget.take_samples())
         has_changed = False
         try:
             with self._document.locked():
@@ -100,6 +115,8 @@ class BudgetFile:
                 has_changed = True
                 self._document.write(self._content)
                 self._adopted.clear()
+                self._let_go_of_dead(remove=True)
+                self._journals.forget_old(all_of_them=leaving)
                 if leaving and self._saved is not None:
                     self._budget.forget(self._saved)
         except BlockingIOError:
@@ -108,6 +125,10 @@ class BudgetFile:
             self._warn(failure)
             if not has_changed:
                 self._content = self._change(self._content, leaving=leaving, closing=closing)
+        finally:
+            self._let_go_of_dead(remove=False)
+            if leaving:
+                self._journals.leave()
 
     def _change_readable(self, content: dict[str, Any], *, leaving: bool, closing: bool) -> dict[str, Any]:
         try:
@@ -125,14 +146,33 @@ class BudgetFile:
             budget.forget(self._saved)
         budget.learn(kinds)
         grant = ledger.settle(budget.request(leaving=leaving, closing=closing), now)
+        taken = [str(name) for name in content.get("taken", ())]
+        self._take_over_killed(left, taken, now)
         self._adopt(left, ledger, now)
         reports = budget.reports()
         kinds.update(reports)
-        self._saved = left[self._holder] = with_small_samples(budget.state())
+        journal = None if leaving else self._journals.current(self._holder)
+        self._saved = left[self._holder] = with_small_samples(budget.snapshot(journal))
         budget.accept(grant)
         budget.told(reports)
         newest = sorted(kinds.items(), key=lambda item: item[1][1])[-MAX_KNOWN:]
-        return {"ledger": ledger.dump(), "kinds": dict(newest), "left": left}
+        return {"ledger": ledger.dump(), "kinds": dict(newest), "left": left, "taken": taken[-MAX_TAKEN:]}
+
+    def _take_over_killed(self, left: dict[str, Any], taken: list[str], now: float) -> None:
+        """Take over the counts of processes that died without goodbye: what they saved, and their journals."""
+        for dead in self._journals.dead(self._holder):
+            self._dead.append(dead)
+            if dead.holder not in taken and dead.holder not in self._adopted:
+                state = left.pop(dead.holder, None) or {"kinds": []}
+                dead.apply_to(state)
+                self._budget.restore(state, now)
+                taken.append(dead.holder)
+                self._adopted.add(dead.holder)
+
+    def _let_go_of_dead(self, *, remove: bool) -> None:
+        for dead in self._dead:
+            dead.close(remove=remove)
+        self._dead = []
 
     def _adopt(self, left: dict[str, Any], ledger: Ledger, now: float) -> None:
         """Take over the counts of processes that are gone; only once, should the file keep them for want of disk."""
@@ -149,6 +189,7 @@ class BudgetFile:
         if self._holder != self._budget.holder:
             self._holder = self._budget.holder
             self._saved = None
+            self._journals.leave()
 
     def _warn(self, failure: OSError) -> None:
         if not self._has_warned:

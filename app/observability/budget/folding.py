@@ -123,9 +123,11 @@ class Kind:
             return Reason.EARLY
         if self.pending >= max(schedule.first, self.reported):
             return Reason.GROWTH
-        if now - self.last_event >= self.gap_s(schedule):
-            return Reason.ROUTINE
-        return None
+        return Reason.ROUTINE if self.is_old_news(now, schedule) else None
+
+    def is_old_news(self, now: float, schedule: Schedule) -> bool:
+        """Say whether the last report is so old that one more is due if it goes on."""
+        return now - self.last_event >= self.gap_s(schedule)
 
     def tally_due(self, now: float, schedule: Schedule) -> Reason | None:
         """Say why the unreported count should be sent without a new occurrence; None if it can wait."""
@@ -137,7 +139,7 @@ class Kind:
             return None
         if self.pending >= schedule.many and self.pending * 2 >= self.reported:
             return Reason.QUIET
-        return Reason.STALE if now - self.last_event >= self.gap_s(schedule) else None
+        return Reason.STALE if self.is_old_news(now, schedule) else None
 
     def is_surge(self, now: float, schedule: Schedule) -> bool:
         """Say whether the kind comes in numbers that are news: a young one, or far more often than so far."""

@@ -113,8 +113,9 @@ class SharedLeases:
         the lease in hand pays for.
         """
         found: list[Tally] = []
-        if tallies and await self.settle() and await self.settle(closing=True):
-            found = self._budget.final_tallies(self._clock())
+        # In a crash loop the next process finds them.
+        if tallies and await self.settle() and not self._budget.is_crash_loop:
+            found = self._budget.final_tallies(self._clock()) if await self.settle(closing=True) else []
         if not await self.settle(leaving=True) and not self._is_closed:
             found += self._budget.final_tallies(self._clock())
         self._is_closed = True

@@ -29,6 +29,11 @@ MAX_LOST = 64
 OUTAGE_S = 150.0
 """Nobody settled for this long: the store was away, and silence says nothing about a holder."""
 CRASH_LOOP_GRANT_EVERY_S = 3600.0
+ONE_START_S = 2.0
+"""Processes born within so many seconds are the workers of one start."""
+MANY_STARTS = 8
+"""More starts than that within `YOUNG_S` are a crash loop, also if each process ends in order."""
+MAX_STARTS = 64
 BURST = {Pool.STEADY: 0.05, Pool.SPANS: 0.02}
 """The part of a paced pool that is free on the first of the month."""
 
@@ -92,6 +97,8 @@ class View:
     spans: int
     demand: float
     holders: int
+    starts: int
+    """Starts of the service in the last ten minutes."""
     volume_today: int
     errors_today: int
     spans_today: int
@@ -120,6 +127,7 @@ class Ledger:
         self.touched = now
         self.outage_until = 0.0
         self.crash_loop_grant = 0.0
+        self.starts: list[float] = []
         self.day = int(now // DAY_S)
         self.totals = {"volume": 0, "errors": 0, "spans": 0}
         self.day_start = dict(self.totals)
@@ -132,6 +140,7 @@ class Ledger:
         holder = self.holders.get(request.holder)
         if holder is None:
             holder = self.holders[request.holder] = Holder(born=now, seen=now)
+            self._note_start(now)
         self._take_over(holder, request, now)
         alarms = self._alarms()
         if request.leaving:
@@ -161,6 +170,7 @@ class Ledger:
             spans=spans,
             demand=sum(holder.demand for holder in alive),
             holders=len(alive),
+            starts=self._recent_starts(now),
             volume_today=self.totals["volume"] - self.day_start["volume"],
             errors_today=self.totals["errors"] - self.day_start["errors"],
             spans_today=self.totals["spans"] - self.day_start["spans"],
@@ -186,6 +196,13 @@ class Ledger:
         if day != self.day:
             self.day = day
             self.day_start = dict(self.totals)
+
+    def _note_start(self, now: float) -> None:
+        if not self.starts or now - self.starts[-1] >= ONE_START_S:
+            self.starts = [*self.starts[1 - MAX_STARTS :], now]
+
+    def _recent_starts(self, now: float) -> int:
+        return sum(1 for start in self.starts if now - start < YOUNG_S)
 
     def _notice_lost(self, now: float, caller: str) -> None:
         """Mark holders that fell silent; what they were granted stays charged, should they still be alive."""
@@ -234,6 +251,8 @@ class Ledger:
         if now - holder.born >= YOUNG_S:
             return ahead + owed
         newborns = sum(1 for other in self.holders.values() if now - other.born < YOUNG_S)
+        if pool is Pool.STEADY:
+            newborns = max(newborns, self._recent_starts(now))
         if newborns <= 32:
             return min(ahead, max(1, ahead >> (1 if newborns <= 8 else 3 if newborns <= 16 else 5))) + owed
         if pool is Pool.NEW and now - self.crash_loop_grant >= CRASH_LOOP_GRANT_EVERY_S:
@@ -289,6 +308,7 @@ class Ledger:
             "touched": self.touched,
             "outage_until": self.outage_until,
             "crash_loop_grant": self.crash_loop_grant,
+            "starts": self.starts,
             "day": self.day,
             "day_start": self.day_start,
             "totals": self.totals,
@@ -322,6 +342,7 @@ class Ledger:
         ledger.touched = float(raw["touched"])
         ledger.outage_until = float(raw["outage_until"])
         ledger.crash_loop_grant = float(raw["crash_loop_grant"])
+        ledger.starts = [float(start) for start in raw.get("starts", ())]
         ledger.day = int(raw["day"])
         ledger.day_start = {name: int(raw["day_start"][name]) for name in ledger.totals}
         ledger.totals = {name: int(raw["totals"][name]) for name in ledger.totals}

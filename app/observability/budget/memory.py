@@ -31,6 +31,7 @@ class Memory:
         self._by_digest: dict[str, Kind] = {}
         self._counted: OrderedDict[str, None] = OrderedDict()
         """Ids of events on disk whose occurrence is in our counts: the event and its count may come apart."""
+        self._new_samples: dict[str, Mapping[str, Any]] = {}
         self._sampled: OrderedDict[FoldKey, Kind] = OrderedDict()
         self._max_kinds = max_kinds
 
@@ -84,6 +85,8 @@ class Memory:
         if latest is not None:
             kind.latest = latest
         if scrubbed is not None:
+            if kind.scrubbed is None and len(self._new_samples) < MAX_SAMPLES:
+                self._new_samples[kind.digest] = scrubbed
             kind.scrubbed = scrubbed
             kind.latest = None
         self._sampled[kind.key] = kind
@@ -91,6 +94,11 @@ class Memory:
         if len(self._sampled) > MAX_SAMPLES:
             _, oldest = self._sampled.popitem(last=False)
             oldest.latest = oldest.scrubbed = None
+
+    def take_samples(self) -> dict[str, Mapping[str, Any]]:
+        """Return the first samples of kinds since the last call, by digest."""
+        taken, self._new_samples = self._new_samples, {}
+        return taken
 
     def learn(self, reports: Mapping[str, Report]) -> None:
         """Take over what others reported."""
@@ -103,6 +111,11 @@ class Memory:
             if kind is not None:
                 kind.known = True
                 kind.last_event = max(kind.last_event, reported_at)
+
+    def pending(self, key: FoldKey) -> int:
+        """Return how many occurrences of a kind no event has reported yet."""
+        kind = self.kinds.get(key)
+        return kind.pending if kind is not None else 0
 
     def count_new(self) -> int:
         """Return how many kinds wait for their first event."""

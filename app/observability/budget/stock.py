@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from .demand import Demand
 from .forecast import span_cap
-from .ledger import Alarm, Grant, Ledger, Request
+from .ledger import MANY_STARTS, Alarm, Grant, Ledger, Request
 from .pools import ERROR_POOLS, Limits, Pool, Units, no_units
 
 RETRY_S = 1.0
@@ -36,6 +36,11 @@ class Stock:
         self._retry_at = dict.fromkeys(Pool, now)
         self._cap = 1.0
         self._cap_until = now
+
+    @property
+    def is_crash_loop(self) -> bool:
+        """Whether the service started again and again lately."""
+        return self.view.starts > MANY_STARTS
 
     def in_hand(self, pool: Pool) -> int:
         """Return the units of a pool that may be spent now."""
