@@ -48,25 +48,26 @@ def test_twenty_thousand_identical_errors_are_few_events_with_the_true_count(
 def test_what_is_queued_at_a_shutdown_is_accepted_or_in_the_spool(
     start_server: StartServer, tmp_path: Path, workers: int, stop: signal.Signals
 ) -> None:
-    """Case 22."""
-    kinds = 60
+    """Case 22. Several processes stand behind `workers`: each of them flushes, and none waits for another's lock."""
+    kinds = 200
     with IngestServer() as ingest:
         ingest.answer_with(delay_s=0.1)
         server = start_server(
             APP, env={**live(ingest, tmp_path / "spool"), "SENTRY_FLUSH_TIMEOUT_S": "2"}, workers=workers
         )
         statuses = asyncio.run(hammer(server.port, [f"/fail/{kind}" for kind in range(kinds)]))
+        accepted_before = len(ingest.event_ids())
         server.stop(stop)
         accepted = {event["exception"]["values"][-1]["type"] for event in ingest.events()}
         spooled = b"".join(path.read_bytes() for path in (tmp_path / "spool").rglob("*") if path.is_file())
     assert statuses == {500: kinds}
     waiting = {f"Failure{kind}Error" for kind in range(kinds) if f"Failure{kind}Error".encode() in spooled}
     assert accepted | waiting == {f"Failure{kind}Error" for kind in range(kinds)}
-    assert len(accepted) > kinds / 6
+    assert accepted_before < len(accepted)
 
 
 def test_a_killed_server_loses_no_error(start_server: StartServer, tmp_path: Path) -> None:
-    kinds = 20  # more new kinds than that at once wait up to half a second for their share of the month
+    kinds = 100
     with IngestServer() as ingest:
         ingest.answer_with(delay_s=0.2)
         env = live(ingest, tmp_path / "spool")
@@ -75,7 +76,10 @@ def test_a_killed_server_loses_no_error(start_server: StartServer, tmp_path: Pat
         server.kill()
         ingest.answer_with()
         start_server(APP, env=env)
-        ingest.wait_for(kinds, item_type="event", timeout=30)
+        # The one that was under way when the server died may be sent twice, under one id.
+        for sent in range(kinds, kinds + 3):
+            if len(ingest.event_ids()) < kinds:
+                ingest.wait_for(sent, item_type="event", timeout=30)
         types = {event["exception"]["values"][-1]["type"] for event in ingest.events()}
     assert types == {f"Failure{kind}Error" for kind in range(kinds)}
 
