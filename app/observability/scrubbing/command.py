@@ -53,7 +53,7 @@ ADD_USER: Final = re.compile(
 SPACED: Final = re.compile(
     r"(?<![\w\-.$])_?([A-Za-z]{1,20}(?:[_\-][A-Za-z]{2,20}|"
     r"(?<=[a-z])[A-Z][a-z]{1,20}){1,4})[ \t]{1,4}(?:(?:was|is|of|value)[ ])?"
-    r"([^\s\"'\[\](){}<>=:,;\\]{6,400}={0,2})(?=[\s,;\"'\\]|$)"
+    r"[\"'`]?([^\s\"'`\[\](){}<>=:,;\\]{6,400}={0,2})(?=[\s,;\"'`\\]|$)"
 )
 # POP3, FTP and IRC: a line of its own; a login as a list: `["auth", "bob", "<password>"]`.
 PASS_LINE: Final = re.compile(
@@ -123,7 +123,7 @@ def find_command(text: str, classify: Classify) -> list[Span]:
     if "/user:" in text:
         for match in NET_USE.finditer(text):
             _add(spans, match)
-    if ("_" in text or "-" in text) and " " in text:
+    if " " in text and ("_" in text or "-" in text or "Key" in text or "Token" in text or "Secret" in text):
         spans += [
             Span(match.start(2), match.end(2))
             for match in SPACED.finditer(text)
@@ -193,7 +193,7 @@ def _add(spans: list[Span], match: re.Match[str]) -> None:
 def _add_client(spans: list[Span], match: re.Match[str]) -> None:
     flag = _CLIENT_FLAGS[match.group(1)]
     attached = match.group(1).startswith(("mysql", "mariadb", "7z")) or flag == "/p:"
-    gap = "" if attached else r"['\",]{0,2}[ =]{0,2}['\"]?"
+    gap = r"['\"]?" if attached else r"['\",]{0,2}[ =]{0,2}['\"]?"
     found = re.search(rf"(?:^|\s|['\"]){re.escape(flag)}{gap}([^\s\"',]{{3,200}})", match.group(2))
     if (
         found

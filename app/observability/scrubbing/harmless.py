@@ -21,7 +21,7 @@ _WORDS: Final = words("""
     need cannot can't don't doesn't isn't wasn't hasn't won't didn't read write admin openid profile
     offline_access only validation lookup header cookie api key secret session auth csrf cache signature
     authorization already never still now again yet fetched loaded parsed refreshed stored skipped ignored
-    generated issued received accepted deleted retrieved obtained
+    match matches matched generated issued received accepted deleted retrieved obtained
 """)
 _PLACEHOLDER: Final = re.compile(
     r"""^(?:

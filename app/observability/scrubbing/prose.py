@@ -27,7 +27,8 @@ _CODE: Final = (
 _LINK: Final = (
     r"(?:[\"'`]?\s{0,3}(?:[:=#(]|\bis\b|\bwas\b|\bare\b|\blautet\b|\bist\b|\bes\b|\best\b|\bé\b|\bvalue\b"
     r"|\bset to\b|\b(?:has been )?(?:changed|reset|set) (?:from|to)\b|\bfrom\b|\bto\b|\bof\b|\bnumber\b"
-    r"|\bno\.|\bpair\b|\busing\b|\bprovided\b|\bsent\b"
+    r"|\bno\.|\bpair\b|\b(?:falsch|incorrect[ao]?|invalid[ao]?|inv[áa]lid[ao]|incorret[ao]"
+    r"|errad[ao]|wrong|rejected|mismatch)(?=\s?:)|\busing\b|\bprovided\b|\bsent\b"
     r"|\bfor (?:user )?[\w@.'\-]{1,40}(?: (?:is|was|=|:))?|\bid\b|\bstring\b|\bnow\b|->|→|:-))"
     r"{0,3}\s{0,4}(?:<[a-z]{1,8}[^<>]{0,40}>\s{0,3}){0,2}"
 )
@@ -113,7 +114,8 @@ def looks_secret(value: str) -> bool:
 
 _SECRET_HEADS: Final = words("""
     password passwords passwd passphrase passcode passwort pw pwd contraseña contrasena kennwort
-    wachtwoord senha clave parole token tokens secret secrets credential credentials creds session sid
+    wachtwoord senha clave parole пароль пароля hasło heslo parola parol şifre lösenord adgangskode salasana
+    token tokens secret secrets credential credentials creds session sid
     cookie jwt signature mnemonic apikey passe bindpw rootpw zugangsdaten logindaten
 """)
 _KEY_HEADS: Final = words("key keys link phrase string")
@@ -346,7 +348,8 @@ _TO_OTHER: Final = re.compile(r"[\"'`]?\s(?:to|with|by)\s[\"'`]?([^\s\"'`<>]{5,2
 _NEXT: Final = re.compile(r"[\"'`]?[\s\-_]{0,3}([^\s]{1,40})")
 _LINK_WORDS: Final = words(
     "has been is was are lautet ist es est é value set changed from to of number no using provided sent "
-    "for id string now key keys cookie hash"
+    "for id string now key keys cookie hash falsch incorrect incorrecta incorrecto invalid inválida inválido "
+    "incorreta errada wrong rejected mismatch"
 )
 
 
