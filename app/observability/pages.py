@@ -16,15 +16,17 @@ from .types import AsgiScope
 _FOLDER = Path(__file__).parent
 
 
-def read_style(name: str) -> tuple[Markup, str]:
-    """A style sheet of ours, to stand in a page, and the policy that lets exactly this one be applied."""
-    style = (_FOLDER / "static" / name).read_text(encoding="utf-8")
+def _read_style() -> tuple[Markup, str]:
+    """The style sheet, a part of each page so that it needs nothing of a server that has just failed; and the policy
+    that lets it be applied and nothing else inline.
+    """
+    style = (_FOLDER / "static" / "pages.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"style-src 'sha256-{digest}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     return Markup(style), f"default-src 'none'; {policy}"  # noqa: S704 - a file of ours
 
 
-STYLE, _POLICY = read_style("pages.css")
+_STYLE, _POLICY = _read_style()
 SECURITY_HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": _POLICY,
@@ -39,12 +41,13 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.filters["digits"] = lambda number: f"{number:,}"
 _templates.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 def render(template: str, status_code: int, /, **values: Any) -> HTMLResponse:
     """Render a template of this folder as a page that nothing may cache or frame."""
-    text = _templates.get_template(template).render(**{"style": STYLE, **values})
+    text = _templates.get_template(template).render(style=_STYLE, **values)
     return HTMLResponse(text, status_code=status_code, headers=SECURITY_HEADERS)
 
 
