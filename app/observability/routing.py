@@ -1,12 +1,13 @@
 """Knows the full route template of a path without asking Starlette to match it a second time.
 
 A flat table of the routes' own compiled patterns, prefixes of included routers and mounts joined. Built once, and
-again when routes were added. Measured: 0.3 us for one route, about 10 us for the last of 100, against 91-186 us for
-Starlette's own matching.
+again when routes were added. Only routes that share the first segment of the path are tried, so a thousand cost what
+one does unless all begin alike.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from fastapi.routing import iter_route_contexts
@@ -32,7 +33,8 @@ class RouteTable:
         self._routes = routes
         self._entries: list[_Entry] = []
         self._static: dict[str, list[int]] = {}
-        self._dynamic: list[tuple[int, _Entry]] = []
+        self._dynamic: dict[str, list[tuple[int, _Entry]]] = {}
+        self._anywhere: list[tuple[int, _Entry]] = []
         self._built_for = -1
 
     def match(self, scope: AsgiScope, root: str) -> str | None:
@@ -67,10 +69,10 @@ class RouteTable:
         return other_method
 
     def _candidates(self, path: str) -> Iterable[_Entry]:
-        """Entries that can match, in the routes' order: those without parameters are found by name."""
+        """Entries that can match, in the routes' order: found by path, or by first segment if they take parameters."""
         fixed = self._static.get(path, ())
         done = 0
-        for number, entry in self._dynamic:
+        for number, entry in self._dynamic.get(_first_segment(path), self._anywhere):
             while done < len(fixed) and fixed[done] < number:
                 yield self._entries[fixed[done]]
                 done += 1
@@ -93,14 +95,24 @@ class RouteTable:
             if entry is not None:
                 entries.append(entry)
         static: dict[str, list[int]] = {}
-        dynamic: list[tuple[int, _Entry]] = []
+        dynamic: dict[str, list[tuple[int, _Entry]]] = {}
+        anywhere: list[tuple[int, _Entry]] = []
         for number, entry in enumerate(entries):
-            if "{" in entry.template or entry.is_mount:
-                dynamic.append((number, entry))
-            else:
+            first = _first_segment(entry.template)
+            if "{" not in entry.template and not entry.is_mount:
                 static.setdefault(entry.template, []).append(number)
-        self._entries, self._static, self._dynamic = entries, static, dynamic
+            elif first and "{" not in first:
+                dynamic.setdefault(first, []).append((number, entry))
+            else:
+                anywhere.append((number, entry))
+        for first, those in dynamic.items():
+            dynamic[first] = sorted([*those, *anywhere], key=itemgetter(0))
+        self._entries, self._static, self._dynamic, self._anywhere = entries, static, dynamic, anywhere
         self._built_for = len(self._routes)
+
+
+def _first_segment(path: str) -> str:
+    return path[1:].partition("/")[0]
 
 
 def _entry(context: Any) -> _Entry | None:
