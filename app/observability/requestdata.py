@@ -1,16 +1,17 @@
 """Turns what a flow kept, undecoded, into the request data of an event that is really going out.
 
 Cookies and uploads never leave; headers only from an allow-list; body, query and path parameters on error events
-only, and the scrubber sees all of it afterwards.
+only, and the scrubber sees all of it afterwards. What is too long is cut where no half of a secret is left.
 """
 
 import ipaddress
 import json
 import os
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote_plus, unquote_plus
 
 from .access import header
+from .cutting import ELLIPSIS, cut, without_torn_end
 from .request import MAX_BODY_BYTES, HttpFlow
 from .state import Flow, current_flow
 from .types import AsgiScope, Event, Hint
@@ -66,6 +67,9 @@ PLATFORM_TAGS = {
 MAX_TAG_CHARS = 200
 MAX_HEADER_CHARS = 1024
 MAX_QUERY_CHARS = 2048
+MAX_REQUEST_ID_CHARS = 64
+MAX_VERSION_CHARS = 8
+CUT = " [cut]"
 
 
 class RequestEnricher:
@@ -114,7 +118,7 @@ class RequestEnricher:
                 tags.setdefault("user.tier", flow.user.tier)
             for name, value in flow.asgi["headers"]:
                 if name == b"x-railway-request-id":
-                    tags.setdefault("railway.request_id", value.decode("latin-1")[:64])
+                    tags.setdefault("railway.request_id", cut(value.decode("latin-1"), MAX_REQUEST_ID_CHARS))
         if not event.get("user"):  # scopes.py sets an empty one
             event.pop("user", None)
             if flow.user is not None:
@@ -125,12 +129,12 @@ def _describe_client(contexts: dict[str, Any], agent: str) -> None:
     """Name browser (with its major version) and system, so that Sentry need not split them by every build."""
     if not agent.startswith("Mozilla/"):
         name, _, version = agent.partition(" ")[0].partition("/")
-        contexts.setdefault("browser", {"name": name, "version": version.partition(".")[0]})
+        contexts.setdefault("browser", {"name": name, "version": _major(version)})
         return
     for mark, name in BROWSERS:
         _, found, rest = agent.partition(mark)
         if found:
-            contexts.setdefault("browser", {"name": name, "version": rest.partition(".")[0][:8]})
+            contexts.setdefault("browser", {"name": name, "version": _major(rest)})
             break
     for mark, name in SYSTEMS:
         if mark in agent:
@@ -138,10 +142,16 @@ def _describe_client(contexts: dict[str, Any], agent: str) -> None:
             break
 
 
+def _major(version: str) -> str:
+    """The part before the first dot; nothing of what is too long to be one."""
+    major = version.partition(".")[0]
+    return major if len(major) <= MAX_VERSION_CHARS else ""
+
+
 def platform_tags() -> dict[str, str]:
     """Tags that say where this process runs, from Railway's variables; empty elsewhere."""
     found = {tag: os.environ.get(variable, "").strip() for tag, variable in PLATFORM_TAGS.items()}
-    return {tag: value[:MAX_TAG_CHARS] for tag, value in found.items() if value}
+    return {tag: cut(value, MAX_TAG_CHARS) for tag, value in found.items() if value}
 
 
 def request_data(flow: Flow) -> dict[str, Any]:
@@ -157,7 +167,7 @@ def request_data(flow: Flow) -> dict[str, Any]:
     }
     query = scope.get("query_string", b"")
     if query:
-        data["query_string"] = query.decode("latin-1")[:MAX_QUERY_CHARS]
+        data["query_string"] = cut_query(query.decode("latin-1"))
     if isinstance(flow, HttpFlow) and flow.body:
         data["data"] = body_data(bytes(flow.body), headers.get("content-type", ""))
     return data
@@ -169,8 +179,26 @@ def allowed_headers(scope: AsgiScope) -> dict[str, str]:
     for raw_name, raw_value in scope["headers"]:
         name = raw_name.decode("latin-1").lower()
         if name in HEADERS:
-            headers[name] = raw_value.decode("latin-1")[:MAX_HEADER_CHARS]
+            headers[name] = cut(raw_value.decode("latin-1"), MAX_HEADER_CHARS)
     return headers
+
+
+def cut_query(query: str) -> str:
+    """Return a query of at most `MAX_QUERY_CHARS` characters, but for what encoding its last value again adds."""
+    if len(query) <= MAX_QUERY_CHARS:
+        return query
+    return _without_torn_value(query[:MAX_QUERY_CHARS])
+
+
+def _without_torn_value(pairs: str) -> str:
+    """Mend the end of a query or form that was cut: its last value is cut again as the words it stands for."""
+    whole, separator, torn = pairs.rpartition("&")
+    name, equals, value = torn.partition("=")
+    if equals:
+        value = quote_plus(without_torn_end(unquote_plus(value)))
+    else:
+        name = without_torn_end(name)
+    return f"{whole}{separator}{name}{equals}{value}{ELLIPSIS}"
 
 
 def body_data(body: bytes, content_type: str) -> Any:
@@ -181,13 +209,14 @@ def body_data(body: bytes, content_type: str) -> Any:
     if kind == "multipart/form-data":
         return "[multipart form, not sent]"
     text = body.decode("utf-8", "replace")
+    as_text = without_torn_end(text) + CUT if is_cut else text
     if kind == "application/json" or kind.endswith("+json"):
         try:
             return json.loads(text)
-        except ValueError:
-            return text + (" [cut]" if is_cut else "")
+        except (ValueError, RecursionError):
+            return as_text
     if kind == "application/x-www-form-urlencoded":
-        return dict(parse_qsl(text, keep_blank_values=True))
+        return dict(parse_qsl(_without_torn_value(text) if is_cut else text, keep_blank_values=True))
     if kind.startswith("text/") or not kind:
-        return text + (" [cut]" if is_cut else "")
+        return as_text
     return f"[{kind or 'body'}, {len(body)} bytes, not sent]"
