@@ -101,15 +101,22 @@ def classify(error: BaseException) -> DatabaseFailure | None:
 
 
 def _by_state(error: BaseException) -> DatabaseFailure | None:
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    state = _attribute(error, "sqlstate") or _attribute(error, "pgcode")
     if not isinstance(state, str):
         return None
     return _BY_STATE.get(state) or _BY_STATE_CLASS.get(state[:2])
 
 
+def _attribute(error: BaseException, name: str) -> object:
+    try:
+        return getattr(error, name, None)
+    except Exception:  # noqa: BLE001 - a foreign __getattr__ may raise anything
+        return None
+
+
 def _by_class(error: BaseException) -> DatabaseFailure | None:
     kind = type(error)
-    package = kind.__module__.partition(".")[0]
+    package = str(kind.__module__).partition(".")[0]  # a class may say None
     if package == "sqlalchemy":
         if kind.__name__ == "TimeoutError":
             return DatabaseFailure.POOL_EXHAUSTED
@@ -124,7 +131,7 @@ def _by_class(error: BaseException) -> DatabaseFailure | None:
         for part, found in _BY_SQLITE_TEXT:
             if part in text:
                 return found
-    if getattr(error, "connection_invalidated", False) and not _is_refined(error):
+    if _attribute(error, "connection_invalidated") is True and not _is_refined(error):
         return DatabaseFailure.CONNECTION_LOST
     return None
 

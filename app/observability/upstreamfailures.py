@@ -71,7 +71,9 @@ def failure_of_status(status: int | None) -> UpstreamFailure | None:
 
 def classify(error: BaseException) -> UpstreamFailure | None:
     """The kind of failure that one exception of httpx is; None for any other exception."""
-    names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] == "httpx"]
+    names = [
+        kind.__name__ for kind in type(error).__mro__ if str(kind.__module__).partition(".")[0] == "httpx"
+    ]
     if not names:
         return None
     if "HTTPStatusError" in names:

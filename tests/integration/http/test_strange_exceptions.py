@@ -1,6 +1,7 @@
 """Exceptions that are hard to handle are one event each, and the application sees what it would see without us."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,7 +78,21 @@ class AnnotatedError(Exception):
     __notes__ = 5  # type: ignore[assignment]
 
 
+class UnplacedError(Exception):
+    """Comes from no module."""
+
+    __module__ = None  # type: ignore[assignment]
+
+
+class EvasiveError(Exception):
+    """Answers no question about what it has."""
+
+    def __getattr__(self, name: str) -> object:
+        raise KeyError(name)
+
+
 KINDS: list[type[Exception]] = [
+    UnplacedError,
     SlottedError,
     FrozenError,
     SealedError,
@@ -90,7 +105,7 @@ KINDS: list[type[Exception]] = [
 ]
 
 
-@pytest.mark.parametrize("kind", [*KINDS, UndecidedError])
+@pytest.mark.parametrize("kind", [*KINDS, UndecidedError, EvasiveError])
 async def test_raised_in_an_operation(kind: type[Exception]) -> None:
     observed = Observed()
 
@@ -101,6 +116,7 @@ async def test_raised_in_an_operation(kind: type[Exception]) -> None:
 
     response = await observed.get("/fail")
     assert (titles(observed.event), is_handled(observed.event)) == ([kind.__name__], False)
+    assert "scrub_error" not in json.dumps(observed.event["tags"]), "it is the whole event"
     assert response.json()["event_id"] == observed.event["event_id"]
 
 
@@ -122,7 +138,7 @@ async def test_captured_logged_and_raised(kind: type[Exception]) -> None:
     assert response.json()["event_id"] == observed.event["event_id"]
 
 
-@pytest.mark.parametrize("kind", [*KINDS, UndecidedError])
+@pytest.mark.parametrize("kind", [*KINDS, UndecidedError, EvasiveError])
 async def test_handled(kind: type[Exception]) -> None:
     observed = Observed()
 
@@ -172,16 +188,25 @@ class UngivingError(Exception):
         raise ValueError("ungiving")
 
 
-async def test_one_that_cannot_be_marked_is_raised_as_it_is() -> None:
+class DeceptiveError(Exception):
+    """Shows something else as its dictionary."""
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        return None
+
+
+@pytest.mark.parametrize("kind", [UngivingError, DeceptiveError])
+async def test_one_that_cannot_be_marked_is_raised_as_it_is(kind: type[Exception]) -> None:
     observed = Observed()
 
     @observed.app.get("/fail")
     async def _() -> None:
         with operation("shop.order", name="Order"):
-            raise UngivingError
+            raise kind
 
     response = await observed.get("/fail")
-    assert titles(observed.event) == ["UngivingError"]
+    assert titles(observed.event) == [kind.__name__]
     assert response.json()["event_id"] == observed.event["event_id"]
 
 
