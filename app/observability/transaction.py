@@ -139,10 +139,12 @@ def describe_span(span: Span) -> dict[str, Any]:
         "start_timestamp": span.start_timestamp.timestamp(),
         "timestamp": timestamp.timestamp() if timestamp is not None else None,
         "origin": span.origin,
-        "data": span._data,  # noqa: SLF001 - what the SDK's own to_json() reads
+        "data": {**span._flags, **span._data},  # noqa: SLF001 - what the SDK's own to_json() reads
     }
     if span.status:
         described["status"] = span.status
     if span._tags:  # noqa: SLF001 - see above
         described["tags"] = span._tags  # noqa: SLF001
+    if span._measurements:  # noqa: SLF001
+        described["measurements"] = span._measurements  # noqa: SLF001
     return described

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 import sentry_sdk
+from sentry_sdk.feature_flags import add_feature_flag
 from sentry_sdk.tracing import Transaction
 
-from app.observability import tracing
+from app.observability import operation, tracing
 from app.observability.transaction import LeanTransaction, describe_span
 from tests.support.observed import Observed
 
@@ -61,11 +62,27 @@ def test_a_span_is_described_by_the_fields_of_its_own_json() -> None:
     with lean().start_child(op="c", name="d") as span:
         span.set_tag("inner", "4")
         span.set_data("rows", 5)
+        span.set_flag("flag.evaluation.new-checkout", True)
+        with pytest.warns(DeprecationWarning, match="set_measurement"):
+            span.set_measurement("cache_hits", 7, "none")
     told, described = span.to_json(), describe_span(span)
-    same = {"trace_id", "span_id", "parent_span_id", "op", "description", "origin", "tags"}
+    same = {"trace_id", "span_id", "parent_span_id", "op", "description", "origin", "tags", "measurements"}
     assert {key: described[key] for key in same} == {key: told[key] for key in same}
     assert described["data"] == told["data"]
     assert described["timestamp"] == told["timestamp"].timestamp()
+
+
+def test_a_feature_flag_and_a_measurement_are_on_the_span_that_goes_out() -> None:
+    observed = Observed(traces_sample_rate=1.0)
+    with operation("shop.order", name="Order"), sentry_sdk.start_span(op="c", name="d") as span:
+        add_feature_flag("new-checkout", True)
+        span.set_data("rows", 5)
+        with pytest.warns(DeprecationWarning, match="set_measurement"):
+            span.set_measurement("cache_hits", 7, "none")
+    (sent_span,) = observed.transactions[0]["spans"]
+    assert sent_span["data"]["flag.evaluation.new-checkout"] is True
+    assert sent_span["data"]["rows"] == 5
+    assert sent_span["measurements"] == {"cache_hits": {"value": 7, "unit": "none"}}
 
 
 def test_the_recorder_keeps_so_many_spans_and_counts_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
