@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from app.observability import ObservabilitySettings, init_sentry
 from app.observability.recording import RecordingTransport
+from app.observability.request import BACKGROUND_OP
 
 Json = dict[str, Any]
 KNOWN_SETTINGS: Json = {"environment": "development", "release": "streamapi@1.0.0", "traces_sample_rate": 0.0}
@@ -80,8 +81,13 @@ class Observed:
 
     @property
     def transactions(self) -> list[Json]:
-        """Transactions."""
-        return self.items("transaction")
+        """Transactions of requests, messages and operations."""
+        return [each for each in self.items("transaction") if not is_background(each)]
+
+    @property
+    def background(self) -> list[Json]:
+        """Transactions of what ran after an answer; a machine that stands still for a while is enough to make one."""
+        return [each for each in self.items("transaction") if is_background(each)]
 
     def metrics(self, name: str) -> list[Json]:
         """Return the metrics of one name, each with plain `attributes`."""
@@ -91,6 +97,11 @@ class Observed:
             for metric in payload["items"]
             if metric["name"] == name
         ]
+
+
+def is_background(transaction: Json) -> bool:
+    """Whether a transaction is about what ran after an answer."""
+    return bool(transaction["contexts"]["trace"]["op"] == BACKGROUND_OP)
 
 
 def titles(event: Json) -> list[str]:

@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+import sentry_sdk
 import uvicorn
 from fastapi import BackgroundTasks, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.types import Receive, Scope, Send
 
+from app.observability import request as http_request
 from tests.support.observed import Observed, titles
 from tests.support.served import eventually, served
 
@@ -154,13 +156,35 @@ def test_work_after_the_answer_does_not_make_the_answer_slow() -> None:
         eventually(lambda: observed.transactions)
         time.sleep(0.2)  # longer than what would be a slow request
         released.set()
-        eventually(lambda: len(observed.transactions) == 2)
-    request, background = observed.transactions
+        eventually(lambda: observed.background)
+    (request,), (background,) = observed.transactions, observed.background
     trace, later = request["contexts"]["trace"], background["contexts"]["trace"]
     assert (trace["op"], later["op"]) == ("http.server", "background.task")
     assert (later["trace_id"], later["parent_span_id"]) == (trace["trace_id"], trace["span_id"])
     assert request["timestamp"] <= background["start_timestamp"] < background["timestamp"]
     assert json.dumps(observed.events) == "[]"
+
+
+@pytest.mark.anyio
+async def test_short_work_after_the_answer_is_told_only_if_it_recorded_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_request, "BACKGROUND_MIN_S", 3600.0)
+    observed = Observed(traces_sample_rate=1.0)
+
+    async def work(kind: str) -> None:
+        if kind == "span":
+            with sentry_sdk.start_span(op="c", name="d"):
+                pass
+
+    @observed.app.get("/start/{kind}")
+    async def _(kind: str, tasks: BackgroundTasks) -> None:
+        tasks.add_task(work, kind)
+
+    await observed.get("/start/nothing")
+    assert observed.background == []
+    await observed.get("/start/span")
+    assert [span["op"] for each in observed.background for span in each["spans"]] == ["c"]
 
 
 def test_work_after_the_answer_is_no_slow_request_where_it_is_not_traced() -> None:
