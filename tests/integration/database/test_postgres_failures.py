@@ -400,6 +400,7 @@ async def test_a_query_that_the_services_own_time_limit_cancels_is_seen_when_the
     postgres: PostgresServer,
 ) -> None:
     async def work(engine: AsyncEngine) -> None:
+        await select_one(engine)  # connecting must not be what takes too long
         async with asyncio.timeout(0.05):
             await run(engine, "SELECT pg_sleep(5)")
 
