@@ -194,7 +194,7 @@ def event_that_saw(error: BaseException) -> str | None:
 def notes_of(error: BaseException) -> dict[str, Any]:
     """The dictionary of an exception, also of a frozen one; what is written is lost if it gives none away."""
     try:
-        notes = error.__dict__
+        notes: Any = error.__dict__
     except Exception:  # noqa: BLE001 - a foreign class may forbid even this
         return {}
     return notes if isinstance(notes, dict) else {}
