@@ -3,15 +3,18 @@
 import base64
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from .access import header
 from .types import AsgiScope
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _FOLDER = Path(__file__).parent
 
@@ -35,19 +38,23 @@ SECURITY_HEADERS = {
     "x-robots-tag": "noindex",
 }
 
-_templates = Environment(
-    loader=FileSystemLoader(_FOLDER / "templates"),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_templates.filters["digits"] = lambda number: f"{number:,}"
-_templates.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+@cache
+def _templates() -> "Environment":
+    """Load the template engine at the first page: most processes never show one."""
+    from jinja2 import Environment, FileSystemLoader
+
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["digits"] = lambda number: f"{number:,}"
+    environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return environment
 
 
 def render(template: str, status_code: int, /, **values: Any) -> HTMLResponse:
     """Render a template of this folder as a page that nothing may cache or frame."""
-    text = _templates.get_template(template).render(style=_STYLE, **values)
+    text = _templates().get_template(template).render(style=_STYLE, **values)
     return HTMLResponse(text, status_code=status_code, headers=SECURITY_HEADERS)
 
 
