@@ -3,9 +3,10 @@
 import re
 from typing import Final
 
+from .credible import looks_secret
 from .harmless import is_harmless, is_scrambled, is_word
 from .keys import KeyClass
-from .prose import is_random, looks_secret
+from .prose import is_random
 from .spans import Classify, Span
 
 OPTION: Final = re.compile(

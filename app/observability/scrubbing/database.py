@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from .prose import looks_secret
+from .credible import looks_secret
 from .spans import Classify, Span
 
 SQL: Final = re.compile(

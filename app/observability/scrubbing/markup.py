@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
+from .credible import looks_secret
 from .harmless import is_harmless, looks_opaque
 from .keys import KeyClass
-from .prose import looks_secret
 from .spans import Classify, Span
 
 ELEMENT: Final = re.compile(

@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
+from .credible import looks_secret
 from .harmless import is_word, looks_opaque
-from .prose import looks_secret
 from .spans import Span
 from .words import words
 

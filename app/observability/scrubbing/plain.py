@@ -9,8 +9,8 @@ import re
 from typing import Final
 
 from .command import CLIENT_NAMES
+from .heads import HEAD_WORDS
 from .keys import PAIR_ENDS, KeyClass, KeyClassifier
-from .prose import HEAD_WORDS
 from .words import words
 
 _MAX_WORDS: Final = 20_000

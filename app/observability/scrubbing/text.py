@@ -14,11 +14,12 @@ from .database import SQL, SQL_VERBS, find_database
 from .drawn import find_drawn
 from .encoded import BASE64, HEX, decode_base64, decode_hex, spell_out
 from .keys import KeyClassifier
-from .keyvalue import find_pairs, find_parallel
+from .keyvalue import find_pairs
 from .mails import find_mails
 from .marker import FILTERED, TRUNCATED
 from .markup import find_markup
 from .numbers import find_numbers, is_dense
+from .parallel import find_parallel
 from .person import find_person
 from .phrases import find_phrases
 from .plain import PlainWords
