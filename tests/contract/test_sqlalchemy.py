@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.database_app import make_async_engine, select_one
+from tests.support.names import UNKNOWN_HOST
 from tests.support.postgres import PostgresServer
 from tools.processes import free_port
 
@@ -50,7 +51,7 @@ async def test_a_refused_connection_fires_no_event_and_passes_through_the_pools_
 
 
 async def test_an_unknown_host_fires_no_event() -> None:
-    engine = make_async_engine("postgresql://u:p@no-such-host.invalid/d")
+    engine = make_async_engine(f"postgresql://u:p@{UNKNOWN_HOST}/d")
     seen = notes_of_errors(engine)
     with pytest.raises(socket.gaierror):
         await select_one(engine)

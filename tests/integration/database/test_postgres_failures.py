@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.database_app import make_async_engine, observed, run, select_one
+from tests.support.names import UNKNOWN_HOST
 from tests.support.postgres import PostgresServer
 from tools.processes import free_port
 
@@ -45,7 +46,7 @@ async def refused_on_every_address_of_a_name(server: PostgresServer) -> Scene:
 
 
 async def unknown_host(server: PostgresServer) -> Scene:
-    url = server.url().replace("127.0.0.1", "no-such-host.invalid")
+    url = server.url().replace("127.0.0.1", UNKNOWN_HOST)
     return Scene(make_async_engine(url))
 
 
@@ -242,7 +243,7 @@ async def test_an_unhandled_failure_is_one_event_with_kind_database_and_pool(
     assert answer.headers["x-sentry-event-id"] == event["event_id"]
     assert event["exception"]["values"][-1]["mechanism"]["handled"] is False
     assert event["contexts"]["database"]["system"] == "postgresql"
-    assert event["contexts"]["database"]["address"] in ("127.0.0.1", "localhost", "no-such-host.invalid")
+    assert event["contexts"]["database"]["address"] in ("127.0.0.1", "localhost", UNKNOWN_HOST)
     assert event["contexts"]["database"]["name"]
     assert event["contexts"]["database"]["failure"] == kind
     assert "checkedout" in event["contexts"]["db_pool"]

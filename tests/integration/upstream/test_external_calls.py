@@ -13,6 +13,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.responses import JSONResponse
 
 from app.observability.upstream import MAX_HOSTS
+from tests.support.names import UNKNOWN_HOST
 from tests.support.observability import Recorder, client_of, local_sentry
 from tests.support.partner import Partner, answer, hang_up, serve_partner, stall, talk_nonsense
 from tools.processes import free_port
@@ -199,7 +200,7 @@ def failing(name: str, make: Any, partner: Partner) -> tuple[Work, str]:
             port = free_port()
             return make(f"http://127.0.0.1:{port}"), f"127.0.0.1:{port}"
         case "dns":
-            return make("http://no-such-host.invalid/v1"), "no-such-host.invalid"
+            return make(f"http://{UNKNOWN_HOST}/v1"), UNKNOWN_HOST
         case "tls":
             return make(f"https://127.0.0.1:{partner.port}"), partner.host
         case "invalid_request":
