@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import sentry_sdk
 
+from .measures import count
 from .state import Flow
 from .user import TIER_TAG
 
@@ -47,7 +48,7 @@ class Refusals:
         """Take note of a refusal; `reason` is the HTTP status, the WebSocket close code, or "denied"."""
         route = flow.template() or "unmatched"
         tier = flow.user.tier if flow.user is not None and flow.user.tier else "unknown"
-        sentry_sdk.metrics.count(METRIC, 1, attributes={"route": route, "reason": reason, TIER_TAG: tier})
+        count(METRIC, {"route": route, "reason": reason, TIER_TAG: tier})
         is_new, spike = self._judge(route, reason)
         if is_new:
             _capture_first(route, reason)

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from .authentication import STATUSES
 from .capture import capture_error
+from .measures import COUNTER, DISTRIBUTION, measure
 from .state import Flow
 from .types import Message
 
@@ -137,19 +138,19 @@ def report_end(
 
 
 def _count(flow: ConnectionFlow, route: str, code: str) -> None:
-    metrics = sentry_sdk.metrics
-    attributes = {"route": route, "code": code}
-    metrics.count("websocket.closed", 1, attributes=attributes)
-    metrics.distribution(
-        "websocket.connection.duration",
-        time.perf_counter() - flow.opened_s,
-        unit="second",
-        attributes=attributes,
+    duration_s = time.perf_counter() - flow.opened_s
+    measure(
+        {"route": route, "code": code},
+        (COUNTER, "websocket.closed", 1, None),
+        (DISTRIBUTION, "websocket.connection.duration", duration_s, "second"),
     )
-    for name, value in (("messages.in", flow.messages_in), ("messages.out", flow.messages_out)):
-        metrics.distribution(f"websocket.{name}", value, attributes={"route": route})
-    for name, value in (("bytes.in", flow.bytes_in), ("bytes.out", flow.bytes_out)):
-        metrics.distribution(f"websocket.{name}", value, unit="byte", attributes={"route": route})
+    measure(
+        {"route": route},
+        (DISTRIBUTION, "websocket.messages.in", flow.messages_in, None),
+        (DISTRIBUTION, "websocket.messages.out", flow.messages_out, None),
+        (DISTRIBUTION, "websocket.bytes.in", flow.bytes_in, "byte"),
+        (DISTRIBUTION, "websocket.bytes.out", flow.bytes_out, "byte"),
+    )
 
 
 def _capture_end(flow: ConnectionFlow, route: str, message: str, kind: str) -> None:

@@ -16,6 +16,7 @@ from greenlet import getcurrent  # type: ignore[import-untyped]  # comes with SQ
 from sentry_sdk.tracing import Span
 
 from .capture import is_in_app
+from .measures import distribution
 from .state import current_flow
 from .tracing import current_span
 
@@ -135,7 +136,7 @@ def _report_slow(connection: Any, span: Span | None, duration_ms: float) -> None
         "route": (flow.template() if flow is not None else None) or "none",
         "code.function": source.get("code.function", "unknown"),
     }
-    sentry_sdk.metrics.distribution("db.query.slow", duration_ms, unit="millisecond", attributes=attributes)
+    distribution("db.query.slow", duration_ms, "millisecond", attributes)
 
 
 def _counts_of(transaction_id: str) -> QueryCounts:

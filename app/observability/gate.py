@@ -94,7 +94,9 @@ class Gate:
                 raise TypeError("the payload of an item is no object")
             if kind == "session":
                 payload = without_person(payload)
-            scrubbed = self.scrubber.scrub(payload, kind).payload
+            scrubbed = (
+                self._batch(payload) if kind == "metric" else self.scrubber.scrub(payload, kind).payload
+            )
         except Exception as failure:  # noqa: BLE001 - see the module's first lines
             self.on_failure(failure)
             if item.type not in REDUCIBLE:
@@ -102,6 +104,18 @@ class Gate:
                 return None
             scrubbed = minimal_event(payload)
         return Item(payload=PayloadRef(json=scrubbed), headers=_only(ITEM_HEADERS, item))
+
+    def _batch(self, payload: Event) -> Event:
+        """Scrub metrics, except those that were made of scrubbed parts (measures.py)."""
+        items = payload.get("items")
+        ready = [each for each in items if isinstance(each, ScrubbedEvent)] if type(items) is list else []
+        if not ready:
+            scrubbed: Event = self.scrubber.scrub(payload, "metric").payload
+            return scrubbed
+        others = [each for each in items or () if not isinstance(each, ScrubbedEvent)]
+        scrubbed = self.scrubber.scrub({**payload, "items": []}, "metric").payload
+        rest = self.scrubber.scrub({"items": others}, "metric").payload["items"] if others else []
+        return {**scrubbed, "items": [*ready, *rest]}
 
     def _attachment(self, item: Item) -> Item | None:
         if item.type == "attachment" and item.headers.get("filename") in self.allowed_attachments:

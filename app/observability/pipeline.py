@@ -127,6 +127,15 @@ class Pipeline:
             return None
         return self._small("metric", metric, "trace_metric")
 
+    def scrub_attributes(self, attributes: Event) -> Event:
+        """Attributes of metrics that pass no hook, scrubbed as the hook would.
+
+        Raises:
+            Exception: They cannot be scrubbed and must not be sent.
+        """
+        clean: Event = self.scrubber.scrub({"attributes": attributes}, "metric").payload["attributes"]
+        return clean
+
     def before_send_span(self, span: Event, hint: Hint) -> Event:
         """Scrub a streamed span. Returning None or raising would send the original, so a failure neutralizes it."""
         return self._small("span", span, "span") or dict(NEUTRAL_SPAN)

@@ -18,6 +18,7 @@ from sentry_sdk.tracing import Transaction
 
 from .capture import capture_error
 from .hangup import look_for_client
+from .measures import distribution
 from .outcome import conclude
 from .routing import RouteTable
 from .scopes import CleanScopes, SampledScope
@@ -184,10 +185,7 @@ class HttpFlow(Flow):
         waited_ms = queue_ms(self.asgi, transaction.start_timestamp.timestamp())
         if waited_ms is not None:
             transaction.set_data("http.queue_time_ms", waited_ms)
-            attributes = {"route": transaction.name}
-            sentry_sdk.metrics.distribution(
-                "http.server.queue_time", waited_ms, unit="millisecond", attributes=attributes
-            )
+            distribution("http.server.queue_time", waited_ms, "millisecond", {"route": transaction.name})
         after_s = time.perf_counter() - self.ended_s if self.ended_s else 0.0
         transaction.finish(end_timestamp=time.time() - after_s)
 
@@ -342,9 +340,7 @@ def report_slow(flow: HttpFlow) -> None:
     method = flow.asgi["method"]
     duration_ms = round((flow.ended_s - flow.started_s) * 1000)
     attributes = {"route": route, "method": method, "sampled": flow.is_sampled}
-    sentry_sdk.metrics.distribution(
-        "http.server.slow_request", duration_ms, unit="millisecond", attributes=attributes
-    )
+    distribution("http.server.slow_request", duration_ms, "millisecond", attributes)
     is_cut_off = flow.is_client_gone or isinstance(sys.exc_info()[1], asyncio.CancelledError)
     if flow.is_sampled or flow.failure_id is not None or is_cut_off:
         return

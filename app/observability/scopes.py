@@ -57,7 +57,7 @@ class LazyScope(Scope):
         _set(self, "origin", origin)
 
     def prepare(self, fork: Scope) -> None:
-        """Change what the fork has from its template: neither `_COPIED` nor `_SHARED`, and not this scope itself."""
+        """Change the trace or the span that the fork has from its template, nothing else."""
 
     def fill(self) -> None:
         """Make the whole fork, unless that was done."""
@@ -95,7 +95,7 @@ class LazyScope(Scope):
             raise AttributeError(name)
         if name in _COPIED or name in _SHARED:
             with _lock:
-                if not self._owns(name):
+                if not self.owns(name):
                     value = getattr(self.template, name)
                     setattr(self, name, value.copy() if name in _COPIED else value)
         else:
@@ -106,7 +106,8 @@ class LazyScope(Scope):
         """Set the user; none at all is an empty one, or that of the global scope would show."""
         super().set_user(value or {})
 
-    def _owns(self, name: str) -> bool:
+    def owns(self, name: str) -> bool:
+        """Whether a field was copied or written, so that it is not the template's."""
         return self.own is not None and name in self.own
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -137,6 +138,17 @@ class FilledScope(LazyScope):
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)
+
+
+def trace_id_of(scope: Scope) -> str:
+    """Id of the trace that goes on in a scope, without making a lazy one whole."""
+    if isinstance(scope, LazyScope):
+        with _lock:
+            if not scope.owns("_propagation_context"):
+                scope.prepare(scope)  # no field but this one
+            if not scope.owns("_propagation_context"):
+                return trace_id_of(scope.template)
+    return str(scope.get_active_propagation_context().trace_id)
 
 
 class TracedScope(LazyScope):

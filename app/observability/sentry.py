@@ -36,6 +36,7 @@ from .held import expect_captured, hold_logged
 from .installation import installation_of
 from .lifespan import LifespanInstrumentation
 from .logrecords import NamingLoggingIntegration
+from .measures import use_measures
 from .operations import name_failed_operation
 from .pipeline import Pipeline
 from .request import HttpOptions
@@ -235,6 +236,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
         enable_logs=settings.enable_logs,
     )
     handle.client = sentry_sdk.get_client()
+    use_measures(handle.client, pipeline if settings.enable_metrics else None)
     for tag, value in platform_tags().items():
         Scope.get_global_scope().set_tag(tag, value)
 

@@ -14,6 +14,7 @@ import sentry_sdk
 from sentry_sdk.integrations import Integration
 from sentry_sdk.tracing import Span
 
+from .measures import distribution
 from .state import current_flow
 from .tracing import current_span
 from .types import Event, Hint
@@ -148,12 +149,7 @@ class Call:
             return  # cancelled by the service itself
         outcome = str(failure) if failure is not None else "ok"
         label = self.integration.host_label(self.host)
-        sentry_sdk.metrics.distribution(
-            "upstream.duration",
-            duration_ms,
-            unit="millisecond",
-            attributes={"upstream": label, "outcome": outcome},
-        )
+        distribution("upstream.duration", duration_ms, "millisecond", {"upstream": label, "outcome": outcome})
         scope = sentry_sdk.get_isolation_scope()
         data: dict[str, Any] = {"http.request.method": self.method, "server.address": self.host}
         if status is not None:

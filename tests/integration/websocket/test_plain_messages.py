@@ -203,4 +203,5 @@ async def test_where_metrics_are_off_a_connection_makes_none_at_all(wanted: bool
     echo(observed.app)
     with counting() as calls:
         await websocket_session(observed.app, "/ws/1", ["plain"])
-    assert (calls.of("sdk/metrics.py") > 0) is wanted
+    assert (calls.of("own/measures.py") > 0) is wanted
+    assert calls.of("sdk/metrics.py") == 0

@@ -159,7 +159,35 @@ async def test_a_connection_makes_few_scopes_whole(callers: Any, monkeypatch: py
     monkeypatch.setattr("benchmarks.subject.WS_MESSAGES", 0)
     calls = await calls_of(callers().steps["100 ws messages"])
     assert 0 < calls.of("own/scopes.py:LazyScope.__init__") <= 3
-    assert calls.of("sdk/scope.py:Scope.__copy__") <= 9, "three, and one for each metric"
+    assert calls.of("sdk/scope.py:Scope.__copy__") == 0
+
+
+async def test_what_is_measured_of_a_connection_is_neither_scrubbed_nor_shown_to_a_hook(
+    callers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.subject.WS_MESSAGES", 0)
+    calls = await calls_of(callers().steps["100 ws messages"])
+    assert calls.of("own/measures.py:Measures.take") == 2
+    assert calls.of("sdk/_batcher.py:Batcher.add") == 6
+    assert calls.of("own/pipeline.py") == 0
+    assert calls.of("own/scrubbing/") == 0
+    assert calls.of("sdk/") <= 45
+
+
+async def test_a_metric_of_the_module_passes_the_gate_unscrubbed(
+    callers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.subject.WS_MESSAGES", 0)
+    caller = callers()
+    await caller.steps["100 ws messages"]()
+
+    async def flush() -> None:
+        await caller.steps["100 ws messages"]()
+        sentry_sdk.flush()
+
+    calls = await calls_of(flush)
+    assert calls.counts["own/gate.py:Gate._batch"] == 1
+    assert 0 < calls.of("own/scrubbing/walk.py") <= 10, "the batch around them"
 
 
 async def test_a_query_that_is_not_sampled_costs_a_breadcrumb_and_no_span(callers: Any) -> None:
