@@ -125,12 +125,15 @@ class ErrorFolding:
         key = hint.get("fold_key")
         if key is None:
             return
-        self.budget.remember(key, event)
         disk = _disk()
         if hint.get(DECISION) is Decision.KEEP and disk is not None and disk.keep_unpaid(event, key):
+            # On disk before the budget knows what it looks like: else it could be paid for in between, and its file
+            # removed while it is not sent yet.
             event_id = str(event["event_id"])
             if not self.budget.wait(key, event_id):
+                self.counters.count(Fate.FOLDED, "error")
                 disk.forget_unpaid(event_id)
+        self.budget.remember(key, event)
 
     def take_over(self, key: tuple[str, ...], event_id: str, event: Event, captured_at: float) -> bool:
         """Take over an event that a dead process could not pay for; false if it need not be kept on disk."""

@@ -25,8 +25,6 @@ Clock: TypeAlias = Callable[[], float]
 
 MAX_TALLIES = 256
 MAX_KEPT_KINDS = 1000
-DESCRIBED_WITHIN_S = 1.0
-"""So long the first event of a kind may take from being judged to being remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +202,7 @@ class Budget:
                 if is_short and kind.known and kind.pending < self._schedule.many:
                     continue
                 reason = kind.tally_due(now, self._schedule)
-                if reason is None or (kind.is_undescribed() and now - kind.since < DESCRIBED_WITHIN_S):
+                if reason is None or kind.is_awaited(now):
                     continue
                 if self._pay(kind, reason, now):
                     tallies.append(self._tally(kind, reason, now))
@@ -224,7 +222,9 @@ class Budget:
         """
         now = self._clock() if now is None else now
         with self._lock:
-            kinds = sorted(self._memory.open.values(), key=lambda kind: kind.pending, reverse=True)
+            # A store leaves to the next process what delivery has not handed over yet.
+            kinds = [k for k in self._memory.open.values() if not (self.is_shared and k.is_on_disk(now))]
+            kinds.sort(key=lambda kind: kind.pending, reverse=True)
             self._stock.refill(now, {Pool.FINAL: len(kinds)})
             if self.limits.errors and not self.is_shared and 0 < self._stock.error_units() < len(kinds):
                 kinds = self._merge_rest(kinds, self._stock.error_units())

@@ -11,6 +11,10 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 DAY_S = 86_400.0
+DESCRIBED_WITHIN_S = 5.0
+"""So long the first event of a kind may take from being judged to being on disk, on a machine that is overloaded."""
+HANDED_OVER_WITHIN_S = 90.0
+"""So long it takes delivery at most to find what a dead process left: it looks once a minute."""
 
 
 class FoldKey(NamedTuple):
@@ -93,6 +97,9 @@ class Kind:
     returned: bool = False
     unpaid: str = ""
     """Id of its first event, which is on disk and could not be paid for so far."""
+    awaited: str = ""
+    """Id of such an event of a process that died: delivery will hand it over, and no bare count may go before it."""
+    awaited_until: float = 0.0
     seen_here: int = 0
     """Occurrences in this process."""
     digest: str = ""
@@ -152,9 +159,15 @@ class Kind:
         )
         return self.pending >= schedule.surge * usual * (now - self.last_event)
 
-    def is_undescribed(self) -> bool:
-        """Say whether nobody has given a sample of this kind, which is news, so far."""
-        return not self.known and self.latest is None and self.scrubbed is None
+    def is_awaited(self, now: float) -> bool:
+        """Say whether the first event of this kind is still on its way here, from the hooks or from the disk."""
+        if self.known or self.unpaid or self.latest is not None or self.scrubbed is not None:
+            return False
+        return now - self.since < DESCRIBED_WITHIN_S or self.is_on_disk(now)
+
+    def is_on_disk(self, now: float) -> bool:
+        """Say whether a process that died left the first event of this kind, and it was not handed over yet."""
+        return bool(self.awaited) and now < self.awaited_until
 
     def gap_s(self, schedule: Schedule) -> float:
         """Return the time between routine reports: the age of the episode at the last one, within bounds."""
@@ -167,5 +180,5 @@ class Kind:
         self.last_event = now
         self.known = True
         self.returned = False
-        self.unpaid = ""
+        self.unpaid = self.awaited = ""
         return occurrences

@@ -85,12 +85,14 @@ class DeadJournals:
         for path, file in sorted(self._files.items()):
             match = NAME.fullmatch(path.name)
             if match is not None and int(match[2]) >= state.get("journal", 0):
-                for line in file.read(MOST_BYTES * 2).splitlines():
+                lines = [_read(line) for line in file.read(MOST_BYTES * 2).splitlines()]
+                # Threads overtake one another between the lock and the disk: a name may come after what it names.
+                for line in lines:
+                    _name(line, entries)
+                for line in lines:
                     _apply(line, entries)
         for entry in entries.values():
-            entry["pending"] = max(
-                0, int(entry["pending"])
-            )  # lines may be out of order, so only the sum counts
+            entry["pending"] = max(0, int(entry["pending"]))  # for the same reason, only the sum counts
         state["kinds"] = list(entries.values())
 
     def close(self, *, remove: bool) -> None:
@@ -175,13 +177,27 @@ def _lock_all(paths: Iterable[Path]) -> dict[Path, Any] | None:
     return files
 
 
-def _apply(line: bytes, entries: dict[str, dict[str, Any]]) -> None:
+def _read(line: bytes) -> list[Any]:
+    """Return what a line holds; nothing if it is torn or alien."""
+    with contextlib.suppress(ValueError, RecursionError):
+        content = json.loads(line)
+        if isinstance(content, list):
+            return content
+    return []
+
+
+def _name(line: list[Any], entries: dict[str, dict[str, Any]]) -> None:
+    """Make the entry of a kind that a line names."""
+    with contextlib.suppress(ValueError, TypeError):
+        digest, _, key, since, _ = line
+        if digest not in entries:
+            entries[digest] = new_entry(FoldKey(*map(str, key)), float(since))
+
+
+def _apply(line: list[Any], entries: dict[str, dict[str, Any]]) -> None:
     """Add one line to the entries of a state; one that is torn or alien is left out."""
     try:
-        digest, change, *named = json.loads(line)
-        if named and digest not in entries:
-            key, since, _ = named
-            entries[digest] = new_entry(FoldKey(*map(str, key)), float(since))
+        digest, change, *named = line
         entry = entries[digest]
         entry["pending"] = int(entry["pending"]) + int(change)
         # What waited on disk and was paid for may not have been sent any more: its file tells.

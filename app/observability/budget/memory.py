@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from .folding import OTHERS, FoldKey, Kind, Schedule
+from .folding import HANDED_OVER_WITHIN_S, OTHERS, FoldKey, Kind, Schedule
 
 Report: TypeAlias = tuple[float, float]
 """When a kind was first seen and when it was last reported."""
@@ -56,7 +56,7 @@ class Memory:
 
     def wait(self, kind: Kind, event_id: str) -> None:
         """Note that the first event of a kind is on disk; its occurrence is counted as pending."""
-        kind.unpaid = event_id
+        kind.unpaid, kind.awaited = event_id, ""
         self._count_once(event_id)
 
     def take_over(self, key: FoldKey, event_id: str, at: float) -> Kind:
@@ -141,8 +141,8 @@ class Memory:
                 "reported": kind.reported,
                 "known": kind.known,
             }
-            if kind.unpaid:
-                entry["unpaid"] = kind.unpaid
+            if kind.unpaid or kind.awaited:
+                entry["unpaid"] = kind.unpaid or kind.awaited
             if samples and kind.pending and kind.scrubbed is not None:
                 entry["sample"] = kind.scrubbed
             yield entry
@@ -156,11 +156,11 @@ class Memory:
         exception, frame, route = (str(part) for part in entry["key"])
         since, event, seen = (min(float(entry[name]), now) for name in ("since", "event", "seen"))
         pending, reported = max(0, int(entry["pending"])), max(0, int(entry["reported"]))
-        unpaid = str(entry.get("unpaid", ""))
-        if unpaid in self._counted:
-            pending = max(0, pending - 1)
-        elif unpaid:
-            self._count_once(unpaid)
+        awaited = str(entry.get("unpaid", ""))
+        if awaited in self._counted:
+            awaited, pending = "", max(0, pending - 1)
+        elif awaited:
+            self._count_once(awaited)
         key = FoldKey(exception, frame, route)
         kind = self.kinds.get(key) or self._add(key, since)
         kind.since = min(kind.since, since)
@@ -170,6 +170,8 @@ class Memory:
         kind.pending += pending
         if kind.pending:
             self.open[key] = kind
+            if awaited and not kind.unpaid:
+                kind.awaited, kind.awaited_until = awaited, now + HANDED_OVER_WITHIN_S
         if entry["known"]:
             kind.known = True
             self.learn({kind.digest: (kind.since, kind.last_event)})

@@ -13,7 +13,7 @@ import pytest
 import sentry_sdk
 from sentry_sdk.envelope import Envelope
 
-from app.observability.budget import Budget, BudgetFile
+from app.observability.budget import Budget, BudgetFile, FoldKey
 from app.observability.counters import Counters
 from app.observability.delivery import Bounds, DeliveryTransport
 from app.observability.delivery import unpaid as unpaid_files
@@ -51,6 +51,13 @@ def ids_on_disk(spool: Path, category: str = "") -> set[str]:
     return {path.name[-41:-9] for path in spool.rglob(f"*-{category}*.envelope")}
 
 
+def wait_for_ids(server: IngestServer, ids: set[str]) -> None:
+    """Wait until all have come. What was being paid for when a process died may be sent twice, under one id."""
+    for sent in range(len(ids), len(ids) + 20):
+        if not ids <= server.event_ids():
+            server.wait_for(sent, timeout=60, item_type="event")
+
+
 def types_of(events: list[Any]) -> set[str]:
     return {event["exception"]["values"][-1]["type"] for event in events}
 
@@ -65,9 +72,8 @@ def test_200_new_kinds_at_once_are_all_accepted_after_a_restart(tmp_path: Path, 
         assert how != "kill" or ids_on_disk(tmp_path, "unpaid")
         server.answer_with()
         heir = start(tmp_path, server.dsn, 0, "wait")
-        server.wait_for(KINDS, timeout=60, item_type="event")
+        wait_for_ids(server, ids)
         heir.communicate("", timeout=60)
-        # The event that was being paid for when the process died may be sent twice, under one id.
         events = {event["event_id"]: event for event in server.events()}
     assert set(events) == ids
     assert types_of(list(events.values())) == {f"Failure{number}Error" for number in range(KINDS)}
@@ -122,6 +128,52 @@ def process(server: IngestServer, spool: Path, bounds: Bounds | None = None) -> 
     finally:
         sentry_sdk.get_client().close(0)
         sentry_sdk.get_global_scope().set_client(None)
+
+
+def test_units_that_come_while_an_event_is_being_written_pay_for_it_when_it_is_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with IngestServer() as server, process(server, tmp_path) as one:
+        keep, paid = one.transport.keep_unpaid, []
+
+        def keep_slowly(event: dict[str, Any], key: Any) -> bool:
+            is_kept = keep(event, key)
+            one.store.open()
+            paid.extend(one.budget.due_tallies())
+            return is_kept
+
+        monkeypatch.setattr(one.transport, "keep_unpaid", keep_slowly)
+        one.fail()
+        (waiting,) = ids_on_disk(tmp_path)  # a process that is killed here loses nothing
+        assert paid == []
+        one.settle()
+        (event,) = server.events()
+        assert (event["event_id"], event["extra"]["occurrences"]) == (waiting, 1)
+
+
+def test_an_event_of_which_only_the_count_was_taken_over_so_far_is_waited_for() -> None:
+    now = [1_800_000_000.0]
+    key = FoldKey("ValueError", "app:f", "/")
+    dead = Budget(clock=lambda: now[0], is_shared=True)
+    dead.judge(key)
+    dead.wait(key, "a" * 32)
+    now[0] += 10
+    left = dead.state()
+
+    def heir() -> Budget:
+        made = Budget(clock=lambda: now[0], monthly_errors=0)
+        made.restore(left)
+        return made
+
+    first, second = heir(), heir()
+    assert first.due_tallies() == []
+    assert first.state()["kinds"][0]["unpaid"] == "a" * 32
+    assert first.take_over(key, "a" * 32, {"message": "m"}, now[0] - 10)
+    (tally,) = first.due_tallies()
+    assert (tally.unpaid, tally.occurrences) == ("a" * 32, 1)
+    now[0] += 91  # the file is gone: the count is sent by itself
+    (tally,) = second.due_tallies()
+    assert (tally.unpaid, tally.occurrences) == ("", 1)
 
 
 def test_an_event_that_waited_has_one_fate_and_leaves_no_file(tmp_path: Path) -> None:

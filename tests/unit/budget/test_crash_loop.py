@@ -156,6 +156,17 @@ def test_eight_threads_are_counted_to_the_last_one(tmp_path: Path, clock: FakeCl
     assert heir.budget.pending() + sum(told) == 1600
 
 
+def test_a_line_that_overtook_the_one_that_names_its_kind_is_counted(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    first = Life(tmp_path, clock)
+    told = sum(first.budget.judge(KEY).occurrences for _ in range(10))
+    first.kill()
+    (journal,) = tmp_path.glob("counts-*.log")
+    journal.write_bytes(b"".join(reversed(journal.read_bytes().splitlines(keepends=True))))
+    assert Life(tmp_path, clock).budget.pending() + told == 10
+
+
 @pytest.fixture(scope="module")
 def dead(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     folder = tmp_path_factory.mktemp("dead")
