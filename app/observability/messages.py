@@ -6,7 +6,6 @@ they had been forked, and the transaction started, when the message arrived.
 """
 
 import asyncio
-import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from sentry_sdk import Scope
 from sentry_sdk.tracing import Transaction
 
 from .closing import is_disconnect
+from .ids import random_hex
 from .outlines import Outline
 from .scopes import LazyScope
 from .state import Flow
@@ -102,7 +102,7 @@ class SampledMessage:
 
     def _send_plain(self, status: str) -> bool:
         """Send it by an outline; False if there can be none."""
-        ids = os.urandom(40).hex()
+        ids = random_hex(40)
         self.isolation.attach(ids[:32])  # for tasks that outlive the message
         self.current.attach(None)  # making an outline reads the scopes of the moment
         client, user, outline = Scope.get_client(), self.flow.user, self.outline
