@@ -205,6 +205,28 @@ def test_a_later_occurrence_that_can_be_paid_for_lets_the_one_that_waited_go_out
         assert len(server.event_ids()) == 2
 
 
+def test_a_burst_of_ten_thousand_through_the_hooks_is_accounted_for_to_the_last_event(tmp_path: Path) -> None:
+    with IngestServer() as server, process(server, tmp_path) as one:
+        one.store.open()
+        captured = {f"{number:032x}" for number in range(10_000)}
+        for number, event_id in enumerate(captured):
+            sentry_sdk.capture_event(
+                {"event_id": event_id, "level": "error", "message": f"kind {number % 50}"}
+            )
+        for _ in range(3):
+            one.settle()
+        events = server.events()
+        own = [event for event in events if event["event_id"] in captured]
+        fates = one.counters.snapshot()["error"]
+        assert len(own) >= 50
+        assert sum(event["extra"]["occurrences"] for event in events) + one.budget.pending() == 10_000
+        # A tally is one more event than was captured, under an id of its own.
+        assert sum(fates.values()) == 10_000 + len(events) - len(own)
+        assert fates["accepted"] == len(events) < 1_000
+        assert fates.keys() <= {"accepted", "folded", "budget"}
+        assert one.unpaid == 0
+
+
 def test_what_waits_is_scrubbed_on_disk_and_its_kind_says_nothing_of_the_message(tmp_path: Path) -> None:
     secret = "sk_" + "live_" + "4eC39HqLyjWDarjtT1zdp7dc"
     with IngestServer() as server, process(server, tmp_path) as one:

@@ -195,6 +195,30 @@ def test_a_file_that_somebody_tore_or_removed_is_counted_and_the_others_arrive(t
             assert is_balanced(status)
 
 
+def test_of_files_torn_at_every_byte_none_stops_the_start_and_no_other_event_is_lost(tmp_path: Path) -> None:
+    server = unreachable()
+    with delivery(server.dsn, tmp_path) as dead:
+        dead.capture_envelope(error())
+        (first,) = tmp_path.rglob("*.envelope")
+        size = first.stat().st_size
+        for _ in range(size + 4):
+            dead.capture_envelope(error())
+    files = sorted(tmp_path.rglob("*.envelope"))
+    whole = {path.name[-41:-9] for path in files[size:]}
+    for length, path in enumerate(files[:size]):
+        path.write_bytes(path.read_bytes()[:length])
+    with server:
+        server.start()
+        with delivery(server.dsn, tmp_path) as heir:
+            heir.flush(30)
+            assert server.event_ids() == whole
+            status = heir.status()
+    assert len(whole) == 5
+    assert status["fates"]["error"] == {"accepted": 5, "cache_overflow": size}
+    assert is_balanced(status)
+    assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
+
+
 def test_without_a_folder_everything_waits_in_memory_and_arrives(tmp_path: Path) -> None:
     with IngestServer() as server, delivery(server.dsn, None) as transport:
         transport.capture_envelope(error())

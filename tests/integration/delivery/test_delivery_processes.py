@@ -1,7 +1,9 @@
 """Delivery over the life and death of processes. Cases 22, 36 and 85, and issue 6's SIGKILL."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.deliveries import delivery, error, id_of, is_balanced, item, transaction
+from tests.support.deliveries import delivery, error, is_balanced, item, transaction
 from tests.support.ingest import IngestServer
-from tests.support.virtual_clock import VirtualClock
 
 PROJECT = Path(__file__).parents[3]
 
 
-def start(mode: str, dsn: str, spool: Path | str, count: int) -> subprocess.Popen[str]:
+def start(mode: str, dsn: str, spool: Path | str, count: int, *more: float) -> subprocess.Popen[str]:
+    arguments = [mode, dsn, str(spool), *map(str, (count, *more))]
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.delivery_child", mode, dsn, str(spool), str(count)],
+        [sys.executable, "-m", "tests.support.delivery_child", *arguments],
         cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -65,28 +67,37 @@ def test_no_error_of_an_outage_is_lost_when_the_process_is_killed_in_the_middle(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_thousand_errors_of_an_outage_of_a_minute_arrive_in_simulated_time(tmp_path: Path) -> None:
-    clock = VirtualClock()
+def test_a_thousand_errors_of_an_outage_of_a_minute_survive_sigkill_in_the_middle(tmp_path: Path) -> None:
+    """Issue 6: an error each 0.06 s of simulated time; killed after 30 s, restarted, Sentry back after 60 s."""
+    began = 1_800_000_000.0
     server = IngestServer()
     server.start()
     server.stop()
-    ids = set()
-    with delivery(server.dsn, tmp_path, clock=clock) as transport:
-        for _ in range(1000):
-            envelope = error()
-            ids.add(id_of(envelope))
-            transport.capture_envelope(envelope)
-            clock.advance(0.06)
-        with server:
-            server.start()
-            for _ in range(200):
-                clock.advance(60)
-                try:
-                    server.wait_for(1000, 0.1, item_type="event")
-                    break
-                except TimeoutError:
-                    continue
-            assert server.event_ids() == ids
+    killed = start("outage", server.dsn, tmp_path, 500, began)
+    ids = read_ids(killed, 500)
+    killed.kill()
+    finish(killed)
+    restarted = start("outage", server.dsn, tmp_path, 500, began + 30)
+    ids |= read_ids(restarted, 500)
+    assert len(ids) == 1000
+    assert restarted.stdin is not None
+    with server:
+        server.start()
+        for minute in range(200):
+            if server.event_ids() >= ids:
+                break
+            restarted.stdin.write("\n")
+            restarted.stdin.flush()
+            with contextlib.suppress(TimeoutError):
+                server.wait_for(1000 + minute, 0.2, item_type="event")
+        _, status = finish(restarted)
+        assert server.event_ids() == ids
+    assert killed.returncode == -signal.SIGKILL
+    assert restarted.returncode == 0
+    assert (status["captured"], status["adopted"]) == ({"error": 500}, {"error": 500})
+    assert status["fates"] == {"error": {"accepted": 1000}}
+    assert status["threads"] == ["MainThread"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_process_loses_nothing_while_sentry_hangs(tmp_path: Path) -> None:
@@ -135,11 +146,12 @@ def test_eight_threads_and_two_processes_deliver_everything_after_a_fork(tmp_pat
     """Case 36."""
     with IngestServer() as server:
         ids, status = finish(start("fork", server.dsn, tmp_path, 160))
-        assert len(ids) == 320
+        assert len(ids) == 480
         assert server.event_ids() == ids
-        assert len(server.events()) == 320
+        assert len(server.events()) == 480
     assert status["child"] == 0
-    assert status["fates"] == {"error": {"accepted": 160}}
+    assert status["fates"] == {"error": {"accepted": 320}}
+    assert status["threads"] == ["MainThread"]
     assert list(tmp_path.iterdir()) == []
 
 
