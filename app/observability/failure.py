@@ -18,7 +18,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect
 
 from .capture import capture_error
-from .request import MECHANISM, HttpFlow, HttpOptions
+from .httpflow import MECHANISM, HttpFlow, HttpOptions
 from .state import Flow, causes_of, current_flow
 from .types import AsgiApp, AsgiScope, Message, Receive, Send
 

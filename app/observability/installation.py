@@ -14,7 +14,8 @@ from starlette.routing import Mount
 
 from .errorpage import answer_error
 from .failure import FailureMiddleware, OutcomeMiddleware
-from .request import HttpOptions, Instrumentation, SentryMiddleware
+from .httpflow import HttpOptions
+from .request import Instrumentation, SentryMiddleware
 from .routes import ObservabilityRoute
 from .types import AsgiApp
 from .user import Identify, UserTierMiddleware

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote_plus, unquote_plus
 
 from .access import header
 from .cutting import ELLIPSIS, cut, without_torn_end
-from .request import MAX_BODY_BYTES, HttpFlow
+from .httpflow import MAX_BODY_BYTES, HttpFlow
 from .state import Flow, current_flow
 from .types import AsgiScope, Event, Hint
 

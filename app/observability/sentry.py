@@ -33,13 +33,13 @@ from .fieldnames import FieldNames
 from .folding import SharedBudget
 from .handle import Observability, make_folding, make_transport
 from .held import expect_captured, hold_logged
+from .httpflow import HttpOptions
 from .installation import installation_of
 from .lifespan import LifespanInstrumentation
 from .logrecords import NamingLoggingIntegration
 from .measures import use_measures
 from .operations import name_failed_operation
 from .pipeline import Pipeline
-from .request import HttpOptions
 from .requestdata import RequestEnricher, platform_tags
 from .routes import TEST_PATH, ObservabilityRoute, Pages
 from .routing import RouteTable

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
-from app.observability.request import queue_ms
+from app.observability.httpflow import queue_ms
 from app.observability.sampling import effective_rate
 from tests.support.observed import Observed, titles
 

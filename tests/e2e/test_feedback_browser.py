@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse, Response
 from playwright.sync_api import Page, expect
 
 from app.observability import ObservabilitySettings, init_sentry
-from app.observability.request import EVENT_ID_HEADER
+from app.observability.httpflow import EVENT_ID_HEADER
 from tests.support.ingest import PROJECT_ID, PUBLIC_KEY, IngestServer
 from tests.support.served import eventually, served
 

@@ -9,8 +9,8 @@ import sentry_sdk
 from fastapi import FastAPI
 
 from app.observability import Observability, ObservabilitySettings, init_sentry
+from app.observability.httpflow import BACKGROUND_OP
 from app.observability.recording import RecordingTransport
-from app.observability.request import BACKGROUND_OP
 from app.observability.types import Event
 
 

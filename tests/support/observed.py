@@ -12,8 +12,8 @@ import sentry_sdk
 from fastapi import FastAPI
 
 from app.observability import ObservabilitySettings, init_sentry
+from app.observability.httpflow import BACKGROUND_OP
 from app.observability.recording import RecordingTransport
-from app.observability.request import BACKGROUND_OP
 
 Json = dict[str, Any]
 KNOWN_SETTINGS: Json = {"environment": "development", "release": "streamapi@1.0.0", "traces_sample_rate": 0.0}

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.types import Receive, Scope, Send
 
-from app.observability import request as http_request
+from app.observability import httpflow
 from tests.support.observed import Observed, titles
 from tests.support.served import eventually, served
 
@@ -169,7 +169,7 @@ def test_work_after_the_answer_does_not_make_the_answer_slow() -> None:
 async def test_short_work_after_the_answer_is_told_only_if_it_recorded_something(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http_request, "BACKGROUND_MIN_S", 3600.0)
+    monkeypatch.setattr(httpflow, "BACKGROUND_MIN_S", 3600.0)
     observed = Observed(traces_sample_rate=1.0)
 
     async def work(kind: str) -> None:

@@ -34,7 +34,7 @@ class CountingBytes(bytes):
 def callers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Make callers of the benchmark's application, instrumented."""
     monkeypatch.setattr(
-        "app.observability.request.BACKGROUND_MIN_S", 3600.0
+        "app.observability.httpflow.BACKGROUND_MIN_S", 3600.0
     )  # or a slow machine adds a transaction
 
     def make(rate: float = 0.0, *, folds: bool = False) -> Caller:
