@@ -94,17 +94,18 @@ class SampledMessage:
     def finish(self, status: str) -> None:
         """Send the transaction."""
         is_plain = self.transaction is None and self.isolation.is_untouched and self.current.is_untouched
-        if not is_plain or not self._send_plain(status):
-            transaction = self.start()
-            transaction.set_status(status)
-            transaction.finish(self.isolation, end_timestamp=time.time())
+        if is_plain and self._send_plain(status):
+            return
+        transaction = self.start()
+        transaction.set_status(status)
+        transaction.finish(self.isolation, end_timestamp=time.time())
         self.drop()
 
     def _send_plain(self, status: str) -> bool:
         """Send it by an outline; False if there can be none."""
         ids = random_hex(40)
         self.isolation.attach(ids[:32])  # for tasks that outlive the message
-        self.current.attach(None)  # making an outline reads the scopes of the moment
+        self.current.attach(None)  # it is over, and making an outline reads the scopes of the moment
         client, user, outline = Scope.get_client(), self.flow.user, self.outline
         if outline is None or not outline.fits(client, user):
             templates = self.isolation.template, self.current.template

@@ -88,7 +88,8 @@ class Outline:
         event["start_timestamp"] = started
         event["timestamp"] = ended
         if options["before_send_transaction"](event, {}) is not None and transport is not None:
-            items = self.trace_items | draw_items(trace["trace_id"], rate)
+            items = ScrubbedEvent(self.trace_items)
+            items.update(draw_items(trace["trace_id"], rate))
             post_transaction(transport, event, items)
 
 
