@@ -1,5 +1,7 @@
 """What `init_sentry` returns, and how its parts are made for each mode."""
 
+import math
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +19,8 @@ from .pipeline import Pipeline
 from .recording import RecordingTransport
 from .settings import Mode, ObservabilitySettings
 
+GIVEN_UP_S = 10.0
+
 
 class Observability:
     """What `init_sentry` returns: the mode, what became of everything, and a way to wait for delivery."""
@@ -28,6 +32,7 @@ class Observability:
         self.pipeline: Pipeline | None = None
         self.folding: ErrorFolding | None = None
         self.client: BaseClient | None = None
+        self._gave_up_s = -math.inf
 
     @property
     def mode(self) -> Mode:
@@ -76,13 +81,27 @@ class Observability:
         }
 
     def close(self) -> None:
-        """Deliver what is left before the process ends: counts not yet reported, then everything queued."""
+        """Deliver what is left before the process ends: counts not yet reported, then everything queued.
+
+        Sentry is not waited for if it did not take everything in time a moment ago: what is left stays in the spool.
+        """
         if self.folding is not None:
             self.folding.close(with_tallies=True)
-        self.flush()
+        started_s = time.monotonic()
+        if started_s - self._gave_up_s > GIVEN_UP_S:
+            self.flush()
+            ended_s = time.monotonic()
+            if ended_s - started_s >= self.settings.flush_timeout_s:
+                self._gave_up_s = ended_s
         park = getattr(self.transport, "park", None)
         if park is not None:
             park()
+
+    def end(self) -> None:
+        """Close for good, as the process ends: the SDK's own `atexit` would wait once more."""
+        self.close()
+        if self.client is not None:
+            self.client.close(timeout=0)
 
     def retire(self) -> None:
         """Make room for another handle in the same process; what is queued stays in the spool, which that one reads."""

@@ -121,14 +121,14 @@ def init_sentry(
         if app is not None and handle.mode is not Mode.OFF:
             installation_of(app)  # refuses before anything was started
         if _active is not None:
-            atexit.unregister(_active.close)
+            atexit.unregister(_active.end)
             _active.retire()
         if handle.mode is not Mode.OFF:
             _start(handle, _shared_engine(app, engine, handle.settings))
             for each in _engines(engine):
                 watch_engine(each)
         if handle.mode is Mode.LIVE:
-            atexit.register(handle.close)  # for scripts; under a server the lifespan has closed it before
+            atexit.register(handle.end)  # for scripts; under a server the lifespan has closed it before
         _active = handle
         if app is not None:
             _install(app, handle, identify)
