@@ -4,11 +4,12 @@
 disk; `leases.SharedLeases` (needs SQLAlchemy, so not imported here) shares it between replicas.
 """
 
-from .core import Budget, Tally, Verdict
+from .core import Budget
 from .file import BudgetFile
 from .folding import OTHERS, FoldKey, Reason, Schedule
 from .forecast import Forecast
 from .ledger import Alarm
+from .verdicts import Tally, Verdict
 
 __all__ = [
     "OTHERS",

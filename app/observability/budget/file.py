@@ -16,13 +16,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .core import Budget, Tally
+from .core import Budget
 from .document import Document
 from .folding import FoldKey
 from .journal import DeadJournals, Journals
 from .ledger import Ledger
 from .memory import MAX_KNOWN, Report
 from .samples import Samples
+from .verdicts import Tally
 
 logger = logging.getLogger(__name__)
 

@@ -18,11 +18,12 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .core import Budget, Tally
+from .core import Budget
 from .fund import FUND_SHARE, HELD_BACK_SHARE, OutageFund
 from .ledger import Grant, Ledger
 from .memory import Report
 from .pools import Limits
+from .verdicts import Tally
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine

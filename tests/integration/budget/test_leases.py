@@ -10,8 +10,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.observability.budget import Budget, FoldKey, Reason, Tally
-from app.observability.budget.core import Verdict
+from app.observability.budget import Budget, FoldKey, Reason, Tally, Verdict
 from app.observability.budget.fund import OutageFund
 from app.observability.budget.leases import SharedLeases, is_own_work
 from tests.support.postgres import PostgresServer
