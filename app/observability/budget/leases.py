@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 SETTLE_EVERY_S = 10.0
 URGENT_EVERY_S = 1.0
 BEAT_EVERY_S = 60.0
-SAVE_EVERY_S = 30.0
+SAVE_EVERY_S = 10.0
+"""With SETTLE_EVERY_S, how long ago the counts were last saved at most: so much a killed replica takes along."""
 TIMEOUT_S = 10.0
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 

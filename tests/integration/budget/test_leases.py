@@ -164,7 +164,7 @@ async def test_the_counts_of_a_killed_replica_are_reported_by_another(start: Sta
     killed = await start()
     for _ in range(9):
         killed.fail()
-    clock.now += 31
+    clock.now += 11
     await killed.leases.settle()
     other = await start()
     for _ in range(7):
