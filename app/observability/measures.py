@@ -35,6 +35,7 @@ Measured: TypeAlias = tuple[str, str, float, str | None]
 COUNTER: Final = "counter"
 DISTRIBUTION: Final = "distribution"
 MAX_SETS = 1_024
+_NOTHING: Final[Event] = {"timestamp": 0, "trace_id": None, "name": "", "type": COUNTER, "value": 0}
 
 
 def count(name: str, labels: Labels) -> None:
@@ -48,7 +49,10 @@ def distribution(name: str, value: float, unit: str | None, labels: Labels) -> N
 
 
 def measure(labels: Labels, *measured: Measured) -> None:
-    """Take metrics with the same attributes; nothing happens where metrics are switched off."""
+    """Take metrics with the same attributes; nothing happens where metrics are switched off.
+
+    Names and units must be constants of the module: they are not scrubbed, attributes are.
+    """
     batch = getattr(Scope.get_client(), "metrics_batcher", None)
     if isinstance(batch, Measures) and batch.take(labels, measured):
         return
@@ -136,8 +140,7 @@ def _ready(pipeline: Pipeline, sets: dict[Any, Event], labels: Labels, base: Eve
     ready = sets.get(key)
     if ready is None:
         clean = pipeline.scrub_attributes({**base, **labels})
-        nothing = {"timestamp": 0, "name": "", "type": COUNTER, "value": 0}
-        metric: Any = {**nothing, "attributes": clean}
+        metric: Any = {**_NOTHING, "attributes": clean}
         formatted: Event = MetricsBatcher._to_transport_format(metric)["attributes"]  # noqa: SLF001
         if len(sets) >= MAX_SETS:
             sets.clear()

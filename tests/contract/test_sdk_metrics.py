@@ -51,7 +51,9 @@ def by_us() -> None:
     client = sentry_sdk.get_client()
     use_measures(client, Pipeline(scrubber=Scrubber(), counters=Counters()))
     assert isinstance(client.metrics_batcher, Measures)
-    measure(LABELS, (COUNTER, "seen", 1, None), (DISTRIBUTION, "took", 2.5, "second"))
+    assert client.metrics_batcher.take(
+        LABELS, ((COUNTER, "seen", 1, None), (DISTRIBUTION, "took", 2.5, "second"))
+    ), "not left to the SDK"
 
 
 def sent(transport: Collecting, send: Callable[[], None]) -> list[dict[str, Any]]:

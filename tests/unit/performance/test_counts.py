@@ -4,12 +4,13 @@ A limit is what it takes today with little to spare. Raise one only for somethin
 request of every user.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import sentry_sdk
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from sqlalchemy import text
 
 from app.observability import ObservabilitySettings, init_sentry
@@ -188,6 +189,35 @@ async def test_a_metric_of_the_module_passes_the_gate_unscrubbed(
     calls = await calls_of(flush)
     assert calls.counts["own/gate.py:Gate._batch"] == 1
     assert 0 < calls.of("own/scrubbing/walk.py") <= 10, "the batch around them"
+
+
+async def test_a_refusal_that_is_no_news_costs_one_metric_and_no_scope_or_scrubber() -> None:
+    app = FastAPI()
+
+    @app.get("/ping")
+    async def refuse() -> None:
+        raise HTTPException(401)
+
+    Observed(app)
+    calls = await calls_of(Caller(app).steps["GET"])
+    assert calls.of("sdk/_batcher.py:Batcher.add") == 1
+    assert calls.of("sdk/scope.py:Scope.__copy__") == 0
+    assert calls.of("own/scrubbing/") == 0
+    assert calls.of("sdk/metrics.py") == 0
+
+
+async def test_how_long_a_request_waited_at_the_proxy_is_not_scrubbed(
+    callers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = callers(1.0)
+    without = await calls_of(caller.steps["GET"])
+    monkeypatch.setattr(
+        "benchmarks.subject.HEADERS", [(b"x-request-start", f"t={time.time() - 0.1:.3f}".encode())]
+    )
+    calls = await calls_of(caller.steps["GET"])
+    assert calls.of("sdk/_batcher.py:Batcher.add") == 1
+    assert calls.of("own/scrubbing/engine.py") == without.of("own/scrubbing/engine.py")
+    assert calls.of("sdk/scope.py:Scope.__copy__") == without.of("sdk/scope.py:Scope.__copy__")
 
 
 async def test_a_query_that_is_not_sampled_costs_a_breadcrumb_and_no_span(callers: Any) -> None:
