@@ -7,4 +7,11 @@ from .engine import Scrubbed, Scrubber, scrub_event, scrub_text
 from .minimal import minimal_event
 from .walk import Removal
 
-__all__ = ["Removal", "Scrubbed", "Scrubber", "minimal_event", "scrub_event", "scrub_text"]
+__all__ = [
+    "Removal",
+    "Scrubbed",
+    "Scrubber",
+    "minimal_event",
+    "scrub_event",
+    "scrub_text",
+]

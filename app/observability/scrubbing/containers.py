@@ -14,6 +14,10 @@ CREDENTIAL_PAIR: Final = re.compile(
 _NEXT_LINE: Final = re.compile(r"[ \t]{0,8}(?:[|>][-+]?)?[ \t]{0,8}(?:\r?\n[ \t]{0,16}){1,3}")
 _LINE_END: Final = re.compile(r"[ \t]{0,8}(?:\r?\n|$)")
 _BLOCK: Final = re.compile(r"[ \t]{0,8}[|>][-+]?[ \t]*\r?\n((?:[ \t]+[^\r\n]*(?:\r?\n|$)){1,80})")
+# The same where line ends are escaped.
+_ESCAPED_BLOCK: Final = re.compile(
+    r"[ \t]{0,8}[|>][-+]?[ \t]{0,8}\\n((?:[ \t]{1,16}(?:[^\\\r\n\"']|\\[^n])*+(?:\\n|$)){1,80}+)"
+)
 
 
 def read_container(text: str, start: int, kind: KeyClass, budget: list[int]) -> Span | None:
@@ -47,7 +51,7 @@ def read_container(text: str, start: int, kind: KeyClass, budget: list[int]) -> 
 
 def read_block(text: str, at: int, kind: KeyClass) -> Span | None:
     """The span of the lines or of the lone value that stand under a name."""
-    block = _BLOCK.match(text, at)
+    block = _BLOCK.match(text, at) or _ESCAPED_BLOCK.match(text, at)
     if block and kind is KeyClass.SECRET:
         return Span(block.start(1), block.end(1))
     line = _NEXT_LINE.match(text, at)

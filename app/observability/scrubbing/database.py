@@ -4,7 +4,9 @@ import re
 from typing import Final
 
 from .credible import looks_secret
+from .harmless import is_word
 from .spans import Classify, Span
+from .words import words
 
 SQL: Final = re.compile(
     r"(?:^|\[SQL: |STATEMENT:\s+|QUERY:\s+|(?<=[\"'(:] )"
@@ -16,6 +18,12 @@ SQL: Final = re.compile(
     re.IGNORECASE,
 )
 LITERAL: Final = re.compile(r"(?<![\w])[eEnN]?'((?:[^'\\]|''|\\.){0,4000})(?:'|\Z)")
+# A code of numbers alone, told by its column from a status or a country.
+CODE_LITERAL: Final = re.compile(
+    r"\b(?:(?:\w{0,40}_)?(?:otp|pin|tan|totp|cvv|cvc)(?:_code)?|code|\w{0,40}(?:verification|confirmation|login|sms|reset"
+    r"|auth|mfa|activation|security)_code)\"?\s{0,3}(?:=|<>|!=|LIKE)\s{0,3}'(\d{4,8})'",
+    re.IGNORECASE,
+)
 DOLLAR: Final = re.compile(r"\$(\w{0,20})\$(.{1,4000}?)\$\1\$", re.DOTALL)
 _PLAIN: Final = re.compile(
     r"^(?:[a-z]{1,16}(?:_[a-z]{1,16}){0,3}|[%_?: ,.\-/]{0,3}|\d{1,4} ?(?:second|minute|hour|day|week"
@@ -31,13 +39,14 @@ _LOGGED_PARAMETERS: Final = re.compile(
 )
 _ONLY_NUMBERS: Final = re.compile(r"[\s\d.,()\[\]{}]*(?:None|True|False|null|[\s\d.,()\[\]{}])*$")
 KEY: Final = re.compile(
-    r"Key \(([^\n]{1,300}?)\)=\((.{0,2000}?)\)(?= already| is not| is still| conflicts|\.|$|\n)", re.DOTALL
+    r"Key \(([^\n]{1,300}?)\)=\((.{0,2000}?)\)(?= already| is not| is still| conflicts|\.|$|\n)",
+    re.DOTALL,
 )
 _ROW_START: Final = re.compile(r"Failing row contains \(")
 _ROW_END: Final = re.compile(r"\)\.?(?:\s*\n|$|['\"\\])")
 MYSQL_DUPLICATE: Final = re.compile(r"Duplicate entry '(.{1,400}?)' for key '?([\w.]{1,80})")
 ARGUMENT: Final = re.compile(
-    r"invalid input for query argument \$\d+: (.{1,2000}?)(?= \([^()\n]{0,200}\)?$|$|\n)"
+    r"invalid input for query argument \$\d+: (.{1,2000}?)(?= \([^()\n]{0,200}(?:\([^()\n]{0,80}\)){0,2}\)?$|$|\n)"
 )
 # Libraries quote what they could not parse; with a mis-typed connection URL that is the password.
 ECHO: Final = re.compile(
@@ -57,7 +66,7 @@ ECHO: Final = re.compile(
     r"|Could not parse[\w ]{0,40}|cannot parse[\w ]{0,20}:?|Unexpected value:?|invalid choice:"
     r"|unrecognized arguments?:|unknown (?:option|argument|url type):?"
     r"|No connection adapters were found for|Name or service not known:|encode characters? in"
-    r"|does not match|\bfound:)"
+    r"|does not match|\bfound:|unexpected spaces found in)"
     r"\s{0,3}b?(\\?[\"'])(.{3,400}?)\1",
 )
 # MySQL names the column after the value.
@@ -75,7 +84,7 @@ _ECHO_WORDS: Final = (
     "nvalid", "ould not", "not known", "to integer", "port '", 'port "', "onnumeric", "bad value",
     "ailed", "ailure", "missing ", "too long", "header value", "time data", "input_value", "nknown",
     "denied", "nsupported", "parse", "Unexpected", "unrecognized", "adapters", "codec", "does not",
-    "not a valid", "not in list", "encode", "found:",
+    "not a valid", "not in list", "encode", "found:", "spaces found",
 )  # fmt: skip
 SQL_VERBS: Final = (
     "select", "insert ", "update ", "delete ", " as (", "merge ", "create ", "alter ", "call ", "exec",
@@ -93,6 +102,7 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
     spans: list[Span] = []
     if is_sql:
         _add_literals(spans, text)
+        spans += [Span(match.start(1), match.end(1), "sql") for match in CODE_LITERAL.finditer(text)]
     if "arameters: " in text:
         spans += [
             Span(start, end, "parameters")
@@ -146,13 +156,34 @@ def find_database(text: str, classify: Classify, is_sql: bool) -> list[Span]:
         for pattern in (ECHO, SUBJECT):
             for match in pattern.finditer(text):
                 said = match.group()[:40]
+                if said.startswith("unexpected spaces") and not match.group(2).startswith("[Filtered"):
+                    spans.append(Span(match.start(2), match.end(2), "echo"))
+                    continue
                 if looks_echoed(match.group(2).strip(" %"), "host" in said) or (
                     ("to integer" in said or "port" in said)
-                    and looks_secret(match.group(2))
                     and match.group(2).isalnum()
+                    and (looks_secret(match.group(2)) or _is_no_service(match.group(2)))
                 ):
                     spans.append(Span(match.start(2), match.end(2), "echo"))
     return spans
+
+
+def _is_no_service(value: str) -> bool:
+    """True for letters in place of a port that name neither a service nor a mistake: the rest of a password."""
+    return (
+        len(value) >= 6
+        and value.isalpha()
+        and value.islower()
+        and not is_word(value)
+        and value not in _SERVICES
+    )
+
+
+_SERVICES: Final = words(
+    "postgres postgresql redis mysql mongo mongodb rabbitmq amqp kafka default number integer string service "
+    "random standard secure server client proxy nginx apache memcached elastic database domain socket twelve "
+    "eleven thirteen thousand hundred notanint notaport notanumber foobar invalid example"
+)
 
 
 def _between(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> list[tuple[int, int]]:

@@ -10,18 +10,30 @@ MODES: Final = {
     **dict.fromkeys(
         words(
             "filename abs_path module function event_id trace_id span_id parent_span_id timestamp "
-            "start_timestamp release environment "
-            "platform level dist sdk modules type debug_meta raw_function package category op origin "
-            "sentry.op sentry.origin"
+            "start_timestamp sdk modules debug_meta raw_function package"
         ),
         Mode.IDENTIFIER,
     ),
+    **dict.fromkeys(
+        words("release environment platform level dist type category op origin sentry.op sentry.origin"),
+        Mode.NAME,
+    ),
     **dict.fromkeys(("context_line", "pre_context", "post_context"), Mode.SOURCE),
     **dict.fromkeys(
-        ("user-agent", "user_agent", "User-Agent", "user_agent.original", "http.user_agent"), Mode.AGENT
+        (
+            "user-agent",
+            "user_agent",
+            "User-Agent",
+            "user_agent.original",
+            "http.user_agent",
+        ),
+        Mode.AGENT,
     ),
     **dict.fromkeys(("server_name", "server.address", "net.peer.name", "host.name"), Mode.HOST),
-    **dict.fromkeys(("url", "query_string", "http.query", "url.full", "http.url", "url.query"), Mode.URL),
+    **dict.fromkeys(
+        ("url", "query_string", "http.query", "url.full", "http.url", "url.query"),
+        Mode.URL,
+    ),
     **dict.fromkeys(("db.statement", "db.query.text"), Mode.SQL),
 }
 # Where the name of a value stands in a field of its own, the value in another: {"name": ..., "value": ...}.

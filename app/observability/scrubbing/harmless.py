@@ -25,7 +25,7 @@ _WORDS: Final = words("""
 """)
 _PLACEHOLDER: Final = re.compile(
     r"""^(?:
-        \$\{[^}]*\}?|\{\{.*|\$\{\{.*|\$[A-Za-z_]\w*|\$\d{1,3}|%s|%\(\w+\)s|%\{[^}]*\}|:\w+|\?|\{[\w.!:]*\}|@\w{1,30}
+        \$\{[^}]*\}?|\{\{.*|\$\{\{.*|\$[A-Za-z_]\w*|\$\d{1,3}|\$\([a-z]{1,20}\b.*|%[-+\#0-9.]{0,6}[a-z]|%\(\w+\)[a-z]|%\{[^}]*\}|:\w+|\?|\{[\w.!:]*\}|@(?-i:[a-z_]{1,30})
         |<[\w \-./]{1,40}>|\[[A-Z_ \-]{3,40}\]|\[Filtered.*|\[Truncated.*
         |!(?:vault|secret|sub|ref|env|include|encrypted)
         |os\.(?:environ|getenv).*|env\(.*|getenv\(.*|process\.env\.\w+|settings\.[\w.]+|config[.\[].*|self\.[\w.]+
@@ -122,11 +122,23 @@ def looks_opaque(value: str) -> bool:
     if _SIMPLE.match(value):
         mixed = not (value.islower() or value.isupper() or value.istitle())
         return len(value) >= 16 and mixed and value.isalpha() and not _CAMEL_WORDS.match(value)
-    if _PATHLIKE.match(value) or _UUID.match(value):
+    if _UUID.match(value) or (_PATHLIKE.match(value) and not _is_base64(value)):
         return False
     if value[0] in "<{[(":
         return False
     return any(map(str.isdigit, value)) or (not value.isalnum() and " " not in value and len(value) >= 8)
+
+
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}$")
+
+
+def _is_base64(value: str) -> bool:
+    """True for base64 with slashes, which is no path: one of its pieces mixes cases and digits as no folder does."""
+    return (
+        value[0] != "/"
+        and _BASE64.match(value) is not None
+        and any(is_random(piece) for piece in value.rstrip("=").split("/"))
+    )
 
 
 _RUN: Final = re.compile(r"[A-Za-z0-9_\-+/~.]{20,512}={0,2}$")

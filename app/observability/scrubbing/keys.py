@@ -62,7 +62,7 @@ _PASS_OWNERS: Final = words("""
 _PERSONAL_WORDS: Final = words("""
     email emails mail mails emailaddress mailaddress useremail correo phone phones telephone telefon
     telefono teléfono telefoon téléphone mobile mobilephone mobileno phonenumber phoneno cellphone msisdn
-    telno tel handynummer whatsapp geboren ssn itin nino iban dob birthdate birthday dateofbirth geburtsdatum
+    telno tel handynummer whatsapp geboren ssn itin tin nino iban dob birthdate birthday dateofbirth geburtsdatum
     geburtstag naissance fechanacimiento nascimento geboortedatum passport passportno reisepass pasaporte
     firstname lastname middlename fullname surname givenname familyname forename forenames nachname
     vorname apellido apellidos prenom prénom nomdefamille sobrenome achternaam voornaam cognome maidenname
@@ -102,6 +102,13 @@ _SECRET_PAIRS: Final = words("""
     code:verifier device:code oob:code fastly:key stripe:sk stripe:rk telegram:bot github:pat gitlab:pat
     azure:pat personal:pat mật:khẩu mat:khau كلمة:المرور كلمة:السر رمز:المرور رمز:عبور kata:sandi
     lykil:orð snmp:community oauth:refresh oauth2:refresh oauth:verifier magic:token csrf:key cookie:key
+    activation:code unlock:code pairing:code claim:code registration:code authentication:code
+    answer:hash otp:hash code:hash pin:hash client:principal role:key anon:key project:key integration:key
+    ingest:key instrumentation:key merchant:key captcha:key recaptcha:key hcaptcha:key turnstile:key
+    algolia:key pusher:key mailgun:key postmark:key mailchimp:key datadog:key slack:key discord:key
+    telegram:key paypal:key plaid:key square:key adyen:key braintree:key firebase:key vapid:key cloudflare:key
+    heroku:key railway:key supabase:key gemini:key mistral:key cohere:key groq:key huggingface:key
+    replicate:key pinecone:key weather:key mapbox:key deepl:key wifi:key wpa:key preshared:key sas:key
 """) | {f"{owner}:{word}" for owner in _PASS_OWNERS for word in ("pass", "pw")}
 _PERSONAL_PAIRS: Final = words("""
     card:number card:no card:num card:pan account:number account:no account:num acct:number acct:no
@@ -121,7 +128,8 @@ _PERSONAL_PAIRS: Final = words("""
     visitor:ip source:ip src:ip forwarded:for client:addr client:address ip:address ip:addr connecting:ip
     customer:ip login:ip last:ip phone:number mobile:number mobile:no phone:no tel:no cell:phone
     cell:number fax:number contact:number whatsapp:number email:address mail:address e:mail mail:from
-    rcpt:to mail:to tax:identification resident:registration id:card carte:identite codice:fiscale
+    rcpt:to mail:to tax:identification medical:record patient:id member:id principal:name health:card
+    resident:registration id:card carte:identite codice:fiscale
     steuer:id steuer:nummer nombre:completo nombre:usuario primer:apellido segundo:apellido nome:completo
     nome:cognome ad:soyad nom:prenom nom:complet imie:nazwisko фамилия:имя data:nascimento
     fecha:nacimiento date:naissance geburts:datum data:urodzenia numer:telefonu numero:telefono
@@ -136,7 +144,10 @@ SYNONYMS: Final = {
         ),
         "key",
     ),
-    **dict.fromkeys(words("jeton jetons ficha токен 令牌 トークン 토큰 polettu žeton zeton"), "token"),
+    **dict.fromkeys(
+        words("jeton jetons ficha токен 令牌 トークン 토큰 polettu žeton zeton"),
+        "token",
+    ),
     **dict.fromkeys(
         words(
             "secreta secrète secrete segreta segreto geheimer geheimes geheime geheimen tajny tajne "
@@ -145,17 +156,20 @@ SYNONYMS: Final = {
         "secret",
     ),
     **dict.fromkeys(
-        words("privada privado privata privato privée privee privater privates prywatny приватный"), "private"
+        words("privada privado privata privato privée privee privater privates prywatny приватный"),
+        "private",
     ),
     **dict.fromkeys(
-        words("acceso acesso accesso accès acces zugriffs zugriff zugangs toegang dostępu"), "access"
+        words("acceso acesso accesso accès acces zugriffs zugriff zugangs toegang dostępu"),
+        "access",
     ),
 }
 # Enough to redact something that looks opaque, not a word.
 WEAK_WORDS: Final = words("""
     auth session sessions sess sid credential credentials creds cred tokens signature sig pass nonce passwords
     sso saml samlresponse assertion identity dek kek seed salt hmac keystring authenticator
-    pan zugangsdaten logindaten identifiants forwarded webhook dsn sas login_hint otpauth encrypted ciphertext
+    pepper authentication pan zugangsdaten logindaten identifiants forwarded webhook dsn sas login_hint otpauth
+    encrypted ciphertext
 """)
 _CODE_WORDS: Final = words("pin otp otps mpin tpin totp 2fa mfa cvn")
 _PLACE_WORDS: Final = words("address addr street zipcode postcode postal zip addressline")
@@ -256,7 +270,7 @@ class KeyClassifier:
         extra: words or phrases that are sensitive here (``"badge number"`` also matches ``badgeNumber``).
         allow: words or phrases that are harmless here; they win over everything else.
 
-    Thread-safe: the cache is a plain dict of names, only ever added to and bounded.
+    Thread-safe: the cache is a plain dict of names that is added to, and emptied when it is full.
     """
 
     def __init__(self, extra: Iterable[str] = (), allow: Iterable[str] = ()) -> None:
@@ -270,7 +284,9 @@ class KeyClassifier:
         known = self._cache.get(name)
         if known is None:
             known = self._decide(words_of(_MARKER.sub("", name)))
-            if len(self._cache) < _MAX_CACHED_KEYS and len(name) <= MAX_KEY_CHARS:
+            if len(name) <= MAX_KEY_CHARS:
+                if len(self._cache) >= _MAX_CACHED_KEYS:
+                    self._cache.clear()
                 self._cache[name] = known
         return known
 

@@ -74,6 +74,7 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
             span = read_value(text, item.end(), ",", kind, item.group(2), is_source, budget)
             if span and not (item.group(1) and not looks_opaque(text[span.start : span.end])):
                 spans.append(span)
+    is_patch = '"op' in text or "'op'" in text
     reverse = text[::-1]
     for match in matches:
         at = match.start()
@@ -108,7 +109,7 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
                 if not in_query(text, size - named.end(1)):
                     continue
                 kind = URL_NAMES[low]
-                if low == "code" and ONE_TIME.match(text, end):
+                if (low == "code" and ONE_TIME.match(text, end)) or low == "p":
                     kind = KeyClass.SECRET
             elif low in DOORS and text[at] == ":" and text[end : end + 1].isalnum():
                 door = DOOR_VALUE.match(text, end)
@@ -116,7 +117,7 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
                     continue
                 kind = KeyClass.WEAK
             elif low in NAME_FIELDS:
-                told = named_kind(text, end, classify)
+                told = named_kind(text, end, classify, low == "path" and is_patch)
                 if told is not KeyClass.NONE:
                     pending, pending_end = told, end + _PENDING_CHARS
                 continue

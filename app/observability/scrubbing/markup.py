@@ -31,7 +31,8 @@ ROW: Final = re.compile(
     r"([^\s|\u2502\u2503`*]{4,400})[`*]{0,2}(?=[ ]{0,40}(?:[|\u2502\u2503\t\r\n]|$))"
 )
 TAG: Final = re.compile(
-    r"<(?:input|meta|param|option|button|data|property|add|setting|entry)\b([^<>]{1,1000})>?", re.IGNORECASE
+    r"<(?:input|meta|param|option|button|data|property|add|setting|entry)\b([^<>]{1,1000})>?",
+    re.IGNORECASE,
 )
 _ATTRIBUTE: Final = re.compile(r"""([\w\-:]{1,40})\s{0,3}=\s{0,3}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 PART: Final = re.compile(
@@ -83,7 +84,7 @@ def _add(spans: list[Span], match: re.Match[str], name: int, value: int, classif
     if kind is KeyClass.NONE:
         return
     found = match.group(value).rstrip()
-    if not is_harmless(found, kind) and not ("=" in found and kind is KeyClass.WEAK):
+    if not is_harmless(found, kind) and not ("=" in found.rstrip("=") and kind is KeyClass.WEAK):
         spans.append(Span(match.start(value), match.start(value) + len(found)))
 
 
@@ -94,7 +95,15 @@ def _add_tag(spans: list[Span], match: re.Match[str], classify: Classify) -> Non
         name = attribute.group(1).lower()
         group = 2 if attribute.group(2) is not None else 3 if attribute.group(3) is not None else 4
         content = attribute.group(group)
-        if name in ("name", "id", "type", "key", "property", "autocomplete", "itemprop"):
+        if name in (
+            "name",
+            "id",
+            "type",
+            "key",
+            "property",
+            "autocomplete",
+            "itemprop",
+        ):
             kind = kind or classify(content)
         elif name in ("value", "content"):
             value = (attribute.start(group), attribute.end(group))

@@ -1,12 +1,22 @@
 """The smallest event that still says what broke: built from an allow-list, for when scrubbing itself failed."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 _IDS: Final = frozenset("0123456789abcdefABCDEF-")
-_PLAIN: Final = ("level", "platform", "release", "environment", "type", "logger", "dist")
+_PLAIN: Final = (
+    "level",
+    "platform",
+    "release",
+    "environment",
+    "type",
+    "logger",
+    "dist",
+)
 _FRAME: Final = ("filename", "function", "module", "lineno", "colno", "in_app")
 _TRACE: Final = ("trace_id", "span_id", "parent_span_id")
+_RELEASE: Final = re.compile(r"[\w.\-/]{1,100}@(?:v?\d[\w.\-+]{0,80}|[0-9a-f]{7,40})")
 _MAX_CHARS: Final = 200
 _MAX_VALUES: Final = 20
 _MAX_FRAMES: Final = 100
@@ -23,7 +33,7 @@ def minimal_event(event: object) -> dict[str, Any]:
         if _is_time(source.get(key)):
             out[key] = source[key]
     for key in _PLAIN:
-        if _is_short(source.get(key)):
+        if _is_short(source.get(key)) or (key == "release" and _is_release(source.get(key))):
             out[key] = source[key]
     exceptions = _values(source.get("exception"))
     if exceptions:
@@ -71,6 +81,11 @@ def _is_time(value: object) -> bool:
 
 def _is_short(value: object) -> bool:
     return isinstance(value, str) and len(value) <= _MAX_CHARS and "@" not in value and "://" not in value
+
+
+def _is_release(value: object) -> bool:
+    """True for a package and its version or commit, `name@1.2.3`; no address of a person has such a domain."""
+    return isinstance(value, str) and len(value) <= _MAX_CHARS and _RELEASE.fullmatch(value) is not None
 
 
 def _is_name(value: object) -> bool:

@@ -19,17 +19,27 @@ DOORS: Final = words("reset invite verify magic activation activate confirm refr
 DOOR_VALUE: Final = re.compile(r"[\w\-]{16,200}(?![\w:])")
 # What these say in a query they say nowhere else. A code of other lengths is an error's, a country's or a voucher's.
 URL_NAMES: Final = {
-    **dict.fromkeys(words("key invite sig ticket k t h hash state assertion samlresponse"), KeyClass.WEAK),
+    **dict.fromkeys(
+        words("key invite sig ticket k t h hash state assertion samlresponse appid"),
+        KeyClass.WEAK,
+    ),
     **dict.fromkeys(words("code magic verifier grant p s"), KeyClass.RANDOM),
 }
 _LONG_PARAMETER: Final = re.compile(r"[^\s&#\"'<>]{12}")
 CODE_WORD: Final = re.compile(r"[A-Za-z0-9]{6,8}(?![\w.\-])")
 ONE_TIME: Final = re.compile(r"(?:\d{6}|(?=[A-Za-z\-_]*\d)[\w\-.~]{12,})(?![\w.\-~%+@])")
+# As people choose a password: cases and digits mixed; no page, product or path looks like it.
+_TYPED: Final = re.compile(
+    r"=?(?=[^\s&]{0,40}(?:\d\d|\d[^\s&]{11}|\d[^\s&]{0,40}\d))(?=[^\s&]{0,40}[A-Z])(?=[^\s&]{0,40}[a-z])"
+    r"[A-Za-z0-9!@$*_]{8,40}(?![\w\-./%])"
+)
 LONG_RUN: Final = re.compile(r"[\s\"'\\=>:({\[]{0,12}(?:%2[27])?[A-Za-z0-9_\-+/~.%]{20}")
 
 
 def may_be_secret(text: str, end: int, name: str) -> bool:
     """A cheap look at what follows a name that is telling in a query only."""
+    if name == "p" and _TYPED.match(text, end):
+        return True
     shape = _LONG_PARAMETER if URL_NAMES[name] is KeyClass.WEAK else LONG_RUN
     return shape.match(text, end) is not None or (name == "code" and ONE_TIME.match(text, end) is not None)
 
@@ -76,9 +86,9 @@ def in_query(text: str, at: int) -> bool:
     )
 
 
-def named_kind(text: str, at: int, classify: Classify) -> KeyClass:
+def named_kind(text: str, at: int, classify: Classify, is_patch: bool = False) -> KeyClass:
     """The kind of the name that is itself a value here: `"name": "DB_PASSWORD"`, `loc: ("body", "token")`."""
-    opened = _NAMED.match(text, at)
+    opened = (_PATCHED if is_patch else _NAMED).match(text, at)
     if not opened:
         return KeyClass.NONE
     if opened.group(1):
@@ -90,6 +100,8 @@ def named_kind(text: str, at: int, classify: Classify) -> KeyClass:
 
 
 _NAMED: Final = re.compile(r"""\s{0,4}(?:[(\[]([^)\]]{1,120})[)\]]|[bBuU]?\\{0,4}["']?/?([\w.\-]{2,60}))""")
+# The same where it ends a path, as in a JSON patch.
+_PATCHED: Final = re.compile(r"""\s{0,4}(\Z.)?\\{0,4}["'](?:/[\w.\-~]{1,40}){0,8}/([\w.\-]{2,60})""")
 
 
 def pydantic_field(text: str, at: int, classify: Classify) -> KeyClass:

@@ -54,7 +54,8 @@ IPV6: Final = re.compile(
     r"|(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}|(?:[0-9A-Fa-f]{1,4}:){2,7}:)(?![\w:])"
 )
 _VERSION_BEFORE: Final = re.compile(
-    r"(?:version|ver|v|release|build|==|>=|<=|~=|firmware|chrome|safari|edg|opr)[ /:=]{0,2}$", re.IGNORECASE
+    r"(?:version|ver|v|release|build|==|>=|<=|~=|firmware|chrome|safari|edg|opr)[ /:=]{0,2}$",
+    re.IGNORECASE,
 )
 
 

@@ -31,8 +31,13 @@ ADDRESS_ROMANCE: Final = re.compile(
     r"|du))* [A-ZÀ-Ü][\wà-ü'\-]+(?: [A-ZÀ-Ü][\wà-ü'\-]+){0,3},? (?:n[º°.o] ?)?\d{1,4}\b)"
     r"(?:,? \d{4,5}(?:-\d{3})? [A-ZÀ-Ü][\wà-ü\-]+)?"
 )
+# The British number has no check character; without blanks in it the words before must say what it is.
+_NINO: Final = re.compile(
+    r"\b(?:NI|NINO|[Nn]ational [Ii]nsurance)(?: [Nn](?:umber|o\.?))?\W{1,3}(?:is )?"
+    r"([A-CEGHJ-PR-TW-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D])\b"
+)
 STREET_WORDS: Final = re.compile(
-    r"[Ss]tr|Ave|Road|Rd|Lane|Ln|Drive|Dr|Blvd|[Bb]oulevard|Terr|Court|Ct|Sq|Pl|Way|Cres|Close|Grove|Gard"
+    r"[Ss]tr|St\b|Ave|Road|Rd|Lane|Ln|Drive|Dr|Blvd|[Bb]oulevard|Terr|Court|Ct|Sq|Pl|Way|Cres|Close|Grove|Gard"
     r"|P[ak]|H[iw]|Row|Mews|Circ|Trail|All|weg|allee|platz|gasse|ufer|damm|ring|laan|plein|gracht|kade"
     r"|singel|gata|vägen|vej|gade|vei|[Rr]ue|avenue|chemin|impasse|quai|Calle|Aven|Plaza|Paseo|Via|Piazza"
     r"|Corso|Rua|Prac|Largo|Walk|Quay|allée|Allée"
@@ -61,6 +66,7 @@ def find_person(text: str) -> list[Span]:
             if match.lastgroup == "dni" and not _is_dni(match.group()):
                 continue
             spans.append(Span(match.start(), match.end(), "national_id"))
+        spans.extend(Span(match.start(1), match.end(1), "national_id") for match in _NINO.finditer(text))
     if _HOUSE.search(text) and STREET_WORDS.search(text):
         for pattern in (ADDRESS, ADDRESS_GERMANIC, ADDRESS_ROMANCE):
             spans.extend(Span(match.start(), match.end(), "address") for match in pattern.finditer(text))

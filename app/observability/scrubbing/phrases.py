@@ -53,6 +53,8 @@ _COMPARED: Final = re.compile(
     re.IGNORECASE,
 )
 _COMPARED_THINGS: Final = (
+    "key must",
+    "key should",
     "signature",
     "token",
     "hmac",
@@ -64,6 +66,27 @@ _COMPARED_THINGS: Final = (
     "credential",
     "session id",
     "api key",
+)
+# A lone word that somebody used as a password, not a thing that passwords have.
+_USED: Final = re.compile(
+    r"\b(?:with|using|by) (?:the |an? |wrong |new |old )?pass(?:word|phrase|wd) ([a-z]{6,30})"
+    r"(?=$|[.,;)!\n]|\s(?:for|from|at|on|failed|rejected|denied|is|was|did|does|as)\b)"
+)
+_HAD: Final = words("""
+    recovery expiry access grant grants credential store storage vault screen dialog callback backend backends
+    header headers mode type types variable argument arguments flag flags parameter parameters option options
+    credentials support entry entries import export backup backups changes updates attempt attempts enabled
+    disabled allowed column columns fields forms policies rules managers prompts protected required default
+    resets logins verify helper helpers widget widgets dictionary history hashes spray sprays spraying stuffing
+""")
+_ABSTRACT: Final = re.compile(r".{2,}(?:tion|tions|ment|ments|ity|ness|ance|ence|ism|ize|ise|ure)$")
+# What is wrong with a secret, and then the secret.
+_WRONG: Final = re.compile(
+    r"\b(?:token|secret|password|passphrase|signature|api key|access key|credentials?|session)\b"
+    r"(?: [\w\-]{1,20}){1,7}? (?:invalid|incorrect|wrong|malformed|expired|rejected|unknown|revoked"
+    r"|unrecognized|denied)"
+    r" ?: ?[\"'`]?([^\s\"'`]{8,1000})",
+    re.IGNORECASE,
 )
 _LOGIN: Final = re.compile(
     r"(?<![\w/.])(?:login|user|credentials?|creds|auth(?:entication)? failed for)\s[(\"'`]?"
@@ -111,6 +134,17 @@ def find_phrases(text: str, low: str, has_digit: bool) -> list[Span]:
             end = _phrase_end(text, match)
             if end > match.start("value"):
                 spans.append(Span(match.start("value"), end, "prose"))
+        spans += [
+            Span(match.start(1), match.end(1), "prose")
+            for match in _USED.finditer(low)
+            if not (
+                is_word(match.group(1))
+                or match.group(1) in _SAYING
+                or match.group(1) in _HAD
+                or _SAID.match(match.group(1))
+                or _ABSTRACT.match(match.group(1))
+            )
+        ]
     if any(head in low for head in ("mnemonic", "seed", "recovery", "backup", "wallet")):
         spans += [Span(match.start(1), match.end(1), "prose") for match in _SEED.finditer(low)]
     if text != low:
@@ -123,13 +157,31 @@ def find_phrases(text: str, low: str, has_digit: bool) -> list[Span]:
         return spans
     if any(thing in low for thing in _COMPARED_THINGS) and not low.startswith("unexpected token"):
         spans += [
-            Span(match.start(1), match.start(1) + len(match.group(1).rstrip(".")), "prose")
+            Span(
+                match.start(1),
+                match.start(1) + len(match.group(1).rstrip(".")),
+                "prose",
+            )
             for match in _COMPARED.finditer(text)
             if _is_compared(match.group(1).rstrip("."))
         ]
+    if ": " in text:
+        spans += [
+            Span(
+                match.start(1),
+                match.start(1) + len(match.group(1).rstrip(".,;)")),
+                "prose",
+            )
+            for match in _WRONG.finditer(text)
+            if _is_mixed(match.group(1).rstrip(".,;)")) and looks_secret(match.group(1))
+        ]
     if ":" in text or " / " in text:
         spans += [
-            Span(match.start(1), match.start(1) + len(match.group(1).rstrip(".;")), "prose")
+            Span(
+                match.start(1),
+                match.start(1) + len(match.group(1).rstrip(".;")),
+                "prose",
+            )
             for match in _ADMIN.finditer(text)
             if looks_secret(match.group(1)) and _is_mixed(match.group(1).rstrip(".;"))
         ]
@@ -159,7 +211,13 @@ def _phrase_end(text: str, match: re.Match[str]) -> int:
     quoted = match.group("q") is not None
     start = match.start("value")
     if quoted:
-        closed = text[match.end("value") : match.end("value") + 1] in ("'", '"', "`", "\u201d", "\u2019")
+        closed = text[match.end("value") : match.end("value") + 1] in (
+            "'",
+            '"',
+            "`",
+            "\u201d",
+            "\u2019",
+        )
         if not closed:
             return -1
     elif not link or value != value.lower() or not (value.isascii()):

@@ -28,6 +28,7 @@ _match_weak_value: Final = re.compile(
     r"[a-z_\d]{0,20}[\"'\])]{0,2}\s?[=: ]\s?[\"'(]?[a-z_\-.]*[a-z_\-]\d"
 ).match
 _find_joint: Final = re.compile(r"[a-z_\-]\d|\d{13}").search
+_find_session: Final = re.compile(r"(?<![a-z])session[_ ]id[=: ]{1,2}(\d{7,})(?![\w.\-])").search
 _find_long: Final = re.compile(r"\d{13}").search
 _ONLY_LETTERS: Final = bytes(byte if chr(byte).islower() and byte < 128 else 32 for byte in range(256))
 _TELLING: Final = words("""
@@ -69,9 +70,16 @@ class PlainWords:
             new -= self._known
             if not new <= self._weak:
                 return False
+        if ("ession id" in text or "ession_id" in text) and _find_session(text):
+            return False
         if not _find_joint(text):
             return True
         return not _find_long(text) and not any(_has_value(text, word.decode()) for word in new)
+
+    def find_number(self, text: str) -> tuple[int, int] | None:
+        """Where the number of a session stands, if that is all that keeps the text from being plain."""
+        found = _find_session(text) if "session" in text else None
+        return found.span(1) if found and self.has_only(text[: found.start()] + text[found.end() :]) else None
 
     def _learn(self, new: set[bytes]) -> None:
         """Sort words into those that mean nothing, those that matter before some values, and the rest."""

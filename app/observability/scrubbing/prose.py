@@ -83,7 +83,15 @@ def _follows(low: str, at: int, before: tuple[str, ...]) -> bool:
     return low[max(0, at - 24) : at].rstrip(" -_").endswith(before)
 
 
-def _add_at(spans: list[Span], text: str, low: str, at: int, end: int, role: str, has_digit: bool) -> None:
+def _add_at(
+    spans: list[Span],
+    text: str,
+    low: str,
+    at: int,
+    end: int,
+    role: str,
+    has_digit: bool,
+) -> None:
     """Look at what follows one head noun."""
     if at and (low[at - 1] in "/.-_" or low.startswith("[filtered:", at - 10)):
         return
@@ -189,4 +197,10 @@ def _add_secret(spans: list[Span], text: str, end: int, is_password: bool) -> No
         spans.append(Span(match.start(group) + lead, match.start(group) + len(stripped), "prose"))
         other = TO_OTHER.match(text, match.end(group)) if is_password else None
         if other and looks_secret(other.group(1)):
-            spans.append(Span(other.start(1), other.start(1) + len(other.group(1).rstrip(NOISE)), "prose"))
+            spans.append(
+                Span(
+                    other.start(1),
+                    other.start(1) + len(other.group(1).rstrip(NOISE)),
+                    "prose",
+                )
+            )

@@ -1,9 +1,10 @@
 """What outlives one payload: the rules, and bounded caches of keys and of short strings that held nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Final, NamedTuple
 
 from . import shapes
+from .documents import MARKS, document_kinds
 from .fields import COLUMN_KEYS, MODES, NAME_KEYS, PAIRED_KEYS, VALUE_KEYS
 from .keys import KeyClass, KeyClassifier
 from .marker import marker
@@ -17,7 +18,14 @@ _ROWS: Final = (list, tuple)
 BYTES: Final = (bytes, bytearray, memoryview)
 _MAX_SHAPE_KEYS: Final = 40
 # What a rule may raise on a text it was not made for; the text is replaced then.
-LEAF_ERRORS: Final = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, AttributeError)
+LEAF_ERRORS: Final = (
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    AttributeError,
+)
 
 
 class KeyInfo(NamedTuple):
@@ -31,11 +39,12 @@ class KeyInfo(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What harmless keys ask for: those that may name others, those that may head lists, and if one is "value"."""
+    """What harmless keys ask for: those that may name others or head lists, and if a value or a document is there."""
 
     names: tuple[str, ...]
     columns: tuple[str, ...]
     has_value: bool
+    is_marked: bool = False
 
 
 _NO_PAIRS: Final = Shape((), (), has_value=False)
@@ -82,11 +91,19 @@ class Scan:
                 if len(clean) > MAX_CACHED:
                     clean.clear()
 
-    def needs_look(self, value: dict[Any, Any], outer: Mode, found: dict[str, None]) -> bool:
-        """True if a key is telling, or if a field says what another holds."""
+    def needs_look(
+        self,
+        value: dict[Any, Any],
+        outer: Mode,
+        found: dict[str, None],
+        path: list[Any],
+    ) -> bool:
+        """True if a key is telling, or if a field or the kind of the document says what another holds."""
         keys = tuple(value)
         shape = self._shapes.get(keys) or self._shape(keys, found)
         if shape is None or (shape.has_value and outer is not Mode.TEXT):
+            return True
+        if shape.is_marked and document_kinds(value, path):
             return True
         for column in shape.columns:
             if isinstance(value[column], _ROWS):
@@ -100,19 +117,20 @@ class Scan:
                 type(key) is not str or not (self.keys.get(key) or self.info(key, found)).is_plain
             ):
                 return None
-        if PAIRED_KEYS.isdisjoint(keys):
+        is_marked = not MARKS.isdisjoint(keys)
+        if PAIRED_KEYS.isdisjoint(keys) and not is_marked:
             return _NO_PAIRS
-        names = () if VALUE_KEYS.isdisjoint(keys) else tuple(key for key in NAME_KEYS if key in keys)
-        shape = Shape(names, tuple(COLUMN_KEYS.intersection(keys)), "value" in keys)
+        names = () if VALUE_KEYS.isdisjoint(keys) else tuple(key for key in _name_keys(keys) if key in keys)
+        shape = Shape(names, tuple(COLUMN_KEYS.intersection(keys)), "value" in keys, is_marked)
         if len(keys) <= _MAX_SHAPE_KEYS and self.plain.issuperset(keys):
             if len(self._shapes) >= _MAX_SHAPES:
                 self._shapes.clear()
             self._shapes[keys] = shape
         return shape
 
-    def named_kind(self, value: Mapping[Any, Any], names: tuple[str, ...] = NAME_KEYS) -> KeyClass:
+    def named_kind(self, value: Mapping[Any, Any], names: tuple[str, ...] = ()) -> KeyClass:
         """What the field that names the others says about them."""
-        for key in names:
+        for key in names or _name_keys(value):
             named = value.get(key)
             if isinstance(named, _ROWS) and named:
                 named = named[-1]
@@ -144,9 +162,14 @@ class Scan:
             self.keys[name] = info
             if is_plain:
                 self.plain.add(name)
-                if name not in PAIRED_KEYS:
+                if name not in PAIRED_KEYS and name not in MARKS:
                     self.simple.add(name)
         return info
+
+
+def _name_keys(keys: Container[Any]) -> tuple[str, ...]:
+    """The keys that may name others; in a JSON patch a path does."""
+    return (*NAME_KEYS, "path") if "op" in keys and "path" in keys else NAME_KEYS
 
 
 def key_text(key: Any) -> str:

@@ -25,7 +25,8 @@ _LINK: Final = (
     r"|\bset to\b|\b(?:has been )?(?:changed|reset|set) (?:from|to)\b|\bfrom\b|\bto\b|\bof\b|\bnumber\b"
     r"|\bno\.|\bpair\b|\b(?:falsch|incorrect[ao]?|invalid[ao]?|inv[áa]lid[ao]|incorret[ao]"
     r"|errad[ao]|wrong|rejected|mismatch)(?=\s?:)|\busing\b|\bprovided\b|\bsent\b"
-    r"|\bfor (?:user )?[\w@.'\-]{1,40}(?: (?:is|was|=|:))?|\bid\b|\bstring\b|\bnow\b|->|→|:-))"
+    r"|\bfor (?:(?:the|your|this|my|new) )?(?:user |account )?[\w@.'\-]{1,40}(?: (?:is|was|=|:))?"
+    r"|\bid\b|\bstring\b|\bnow\b|->|→|:-))"
     r"{0,3}\s{0,4}(?:<[a-z]{1,8}[^<>]{0,40}>\s{0,3}){0,2}"
 )
 _VALUE: Final = (
@@ -34,7 +35,8 @@ _VALUE: Final = (
     r"|(?P<bare>[^\s\"'`<>\u201c\u201d]{3,400}))"
 )
 SECRET_TAIL: Final = re.compile(
-    rf"(?:[ -]?(?:id|key|keys|cookie|string|hash))?(?![\w\-]){_LINK}{_VALUE}", re.IGNORECASE
+    rf"(?:[ -]?(?:id|key|keys|cookie|string|hash))?(?![\w\-]){_LINK}{_VALUE}",
+    re.IGNORECASE,
 )
 CODE_TAIL: Final = re.compile(
     r"(?:[ -]?(?:code|pin|password|passcode))?(?![\w\-])(?:[\"'`]?\s{0,3}(?:[:=#]|is|was|lautet|ist|es"

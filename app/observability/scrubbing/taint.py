@@ -13,6 +13,7 @@ from .text import MIN_TAINT_CHARS, Mode, taint_pattern
 
 MAX_TAINTS: Final = 50
 _MAX_TAINT_CHARS: Final = 4096
+_NAMES: Final = (Mode.IDENTIFIER, Mode.NAME)
 
 
 class Taints(dict[str, None]):
@@ -53,7 +54,12 @@ def _spellings(value: str, seen: bytes) -> Iterator[str]:
 
 
 class _Removal:
-    def __init__(self, pattern: re.Pattern[str], scan: Scan, note: Callable[[str, list[Any]], None]) -> None:
+    def __init__(
+        self,
+        pattern: re.Pattern[str],
+        scan: Scan,
+        note: Callable[[str, list[Any]], None],
+    ) -> None:
         self._pattern = pattern
         self._scan = scan
         self._note = note
@@ -75,7 +81,7 @@ class _Removal:
             self._path.append("")
             for key, item in value.items():
                 name = self._path[-1] = self._pattern.sub(FILTERED, key)
-                is_name = MODES.get(key) is Mode.IDENTIFIER and type(item) is str and item.isidentifier()
+                is_name = MODES.get(key) in _NAMES and type(item) is str and item.isidentifier()
                 out[name] = item if is_name else self.value(item)
             self._path.pop()
             return out

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .bounds import MAX_NODES
+from .documents import MARKS, document_kinds
 from .fields import COLUMN_KEYS, VALUE_KEYS, inherits
 from .keys import KeyClass
 from .marker import marker
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _NONE: Final = KeyClass.NONE
 # Names that say less than the one they stand under.
+_NO_DOCUMENT: Final[dict[str, KeyClass]] = {}
 _OUTRANKED: Final = (KeyClass.WEAK, KeyClass.RANDOM)
 
 
@@ -25,8 +27,9 @@ def telling_dict(walk: Walk, value: Mapping[Any, Any], outer: Mode, kind: KeyCla
     """Scrub a dict field by field; `kind` is what the key that it stands under tells."""
     out: dict[str, Any] = {}
     siblings = _NONE if VALUE_KEYS.isdisjoint(value) else walk.scan.named_kind(value)
-    columns = [] if COLUMN_KEYS.isdisjoint(value) else _columns(walk, value)
+    columns = None if COLUMN_KEYS.isdisjoint(value) else _columns(walk, value)
     path = walk.path
+    document = _NO_DOCUMENT if MARKS.isdisjoint(value) else document_kinds(value, path)
     left = MAX_NODES - walk.nodes
     walk.nodes += len(value)
     if left < len(value):
@@ -37,7 +40,7 @@ def telling_dict(walk: Walk, value: Mapping[Any, Any], outer: Mode, kind: KeyCla
     scan = walk.scan
     infos = scan.keys
     fields, text = scan.fields, scan.clean[Mode.TEXT]
-    is_special = bool(kind or siblings or columns)
+    is_special = bool(kind or siblings or columns or document)
     for key, item in value.items():
         info = infos.get(key) or scan.info(key, walk.found)
         name, own, mode, hits, is_plain = info
@@ -45,7 +48,10 @@ def telling_dict(walk: Walk, value: Mapping[Any, Any], outer: Mode, kind: KeyCla
             if type(item) is not str or key == "value" or item not in fields.get(key, text):
                 path[-1] = name
                 item = walk.value(item, outer if key == "value" else mode, _NONE)
-            out[key] = item
+            if name is not key:
+                while name in out:
+                    name += "+"
+            out[name] = item
             continue
         path[-1] = name
         if key == "value":
@@ -58,41 +64,68 @@ def telling_dict(walk: Walk, value: Mapping[Any, Any], outer: Mode, kind: KeyCla
             own = kind
         if siblings and key in VALUE_KEYS:
             own = siblings
+        if document and key in document:
+            own = document[key]
         if columns and not own and isinstance(item, list | tuple):
-            out[name] = _row(walk, item, columns, mode)
+            out[name] = row(walk, item, columns, mode)
         else:
             out[name] = walk.value(item, mode, own)
     path.pop()
     return out
 
 
-def _columns(walk: Walk, value: Mapping[Any, Any]) -> list[KeyClass]:
-    """The kinds of a list of names beside which lists of their values stand."""
+class Columns(NamedTuple):
+    """The names of columns and what they promise."""
+
+    names: list[str | None]
+    kinds: list[KeyClass]
+
+
+def _columns(walk: Walk, value: Mapping[Any, Any]) -> Columns | None:
+    """The list of names beside which lists of their values stand."""
     for key in COLUMN_KEYS.intersection(value):
-        item = value[key]
-        if isinstance(item, list | tuple):
-            names = [as_text(name) for name in item]
-            kinds = [
-                walk.scan.classify(name)
-                for name in names
-                if name is not None and not name.startswith("[Filtered")
-            ]
-            if len(kinds) == len(item) and any(kinds):
-                return kinds
-    return []
+        columns = _as_columns(walk, value[key])
+        if columns:
+            return columns
+    return None
 
 
-def _row(walk: Walk, items: Any, columns: list[KeyClass], mode: Mode) -> list[Any]:
+def header(walk: Walk, rows: list[Any] | tuple[Any, ...]) -> Columns | None:
+    """The names in a first row above rows of as many values; None if it holds no names."""
+    first = rows[0]
+    if len(first) < 2 or len(rows[1]) != len(first):
+        return None
+    columns = _as_columns(walk, first)
+    if not columns or (len(first) == 2 and not columns.kinds[1]):
+        return None  # pairs of names and values
+    second = as_text(rows[1][0])
+    is_name = second is not None and second.isidentifier() and walk.scan.classify(second)
+    return None if is_name else columns
+
+
+def _as_columns(walk: Walk, item: Any) -> Columns | None:
+    if not isinstance(item, list | tuple):
+        return None
+    names = [as_text(name) for name in item]
+    kinds = [
+        walk.scan.classify(name) for name in names if name is not None and not name.startswith("[Filtered")
+    ]
+    return Columns(names, kinds) if len(kinds) == len(item) and any(kinds) else None
+
+
+def row(walk: Walk, items: Any, columns: Columns, mode: Mode) -> list[Any]:
+    """Scrub a row of values, or rows of them, by the names of their columns."""
     if items and all(isinstance(item, list | tuple) for item in items) and walk.nodes < MAX_NODES:
-        walk.nodes += len(items)
-        return [
-            _row(walk, item, columns, mode) if len(item) == len(columns) else walk.list_(item, mode, _NONE)
-            for item in items
-        ]
-    if len(items) != len(columns):
+        rows: list[Any] = []
+        for item in items:
+            if walk.nodes > MAX_NODES:
+                rows.append(walk.remove("budget"))
+                break
+            walk.nodes += 1
+            fits = len(item) == len(columns.kinds)
+            rows.append(row(walk, item, columns, mode) if fits else walk.list_(item, mode, _NONE))
+        return rows
+    if len(items) != len(columns.kinds) or [as_text(item) for item in items] == columns.names:
         return walk.list_(items, mode, _NONE)
     walk.nodes += len(items)
-    names = [as_text(item) for item in items]
-    if [_NONE if name is None else walk.scan.classify(name) for name in names] == columns:
-        return walk.list_(items, mode, _NONE)
-    return [walk.value(item, mode, columns[i]) for i, item in enumerate(items)]
+    return [walk.value(item, mode, columns.kinds[i]) for i, item in enumerate(items)]

@@ -11,6 +11,7 @@ from typing import Final
 
 from .command import find_command, find_handed
 from .database import SQL, SQL_VERBS, find_database
+from .documents import find_documents
 from .drawn import find_drawn
 from .encoded import BASE64, HEX, decode_base64, decode_hex, spell_out
 from .keys import KeyClassifier
@@ -25,6 +26,7 @@ from .phrases import find_phrases
 from .plain import PlainWords
 from .prose import find_prose
 from .spans import Span, cut
+from .tables import find_tables
 from .tokens import RUN, find_tokens
 from .urls import find_logins, find_urls
 
@@ -46,8 +48,11 @@ class Mode(IntEnum):
     HOST = 4  # names of machines
     URL = 5
     SQL = 6
+    NAME = 7  # what people name things: an identifier, unless it says more than that
 
 
+# More than a name: an assignment, a sentence, or an at sign that does not stand before a version or a commit.
+_says_more: Final = re.compile(r"[=\s]|@(?!v?\d[\w.+\-]*$|[0-9a-f]{7,40}$)").search
 _AUTH: Final = re.compile(
     r"(?<![\w\-])(?:bearer|basic|token|apikey)[ \t]{1,4}(?:token[ "
     r":]{1,2})?[\"']?([A-Za-z0-9\-._~+/]{8,4096}={0,2})(?![A-Za-z0-9_=])",
@@ -86,7 +91,13 @@ class TextScrubber:
         """True if no rule would touch the text; not for SQL, where every literal counts."""
         return not self._patterns and self._plain.has_only(text)
 
-    def scrub(self, text: str, mode: Mode, hits: list[str], taints: dict[str, None] | None = None) -> str:
+    def scrub(
+        self,
+        text: str,
+        mode: Mode,
+        hits: list[str],
+        taints: dict[str, None] | None = None,
+    ) -> str:
         """Return the text without anything sensitive.
 
         Args:
@@ -95,11 +106,18 @@ class TextScrubber:
             hits: the name of each rule that removed something is appended.
             taints: values that were removed because of a name are added.
         """
+        if mode is Mode.NAME:
+            mode = Mode.TEXT if _says_more(text) else Mode.IDENTIFIER
         tail = ""
         if len(text) > MAX_STRING_CHARS:
             text, tail = text[: MAX_STRING_CHARS - len(TRUNCATED)], TRUNCATED
         if mode is not Mode.SQL and self.is_plain(text):
             return text + tail if tail else text
+        number = None if self._patterns or tail or mode is not Mode.TEXT else self._plain.find_number(text)
+        if number:
+            if taints is not None:
+                taints[text[slice(*number)]] = None
+            return cut(text, [Span(*number)], hits)
         for _ in range(_MAX_ROUNDS if len(text) < _LONG_TEXT else _MAX_ROUNDS_LONG):
             out = self._once(text, mode, hits, taints)
             if out is text or out == text:
@@ -157,6 +175,8 @@ class TextScrubber:
             spans += find_logins(text, low)
         spans += find_pairs(text, self._classify, is_url=mode is Mode.URL or "?" in text or "&" in text)
         spans += find_database(text, self._classify, is_sql)
+        if "{" in text or "kind:" in text:
+            spans += find_documents(text)
         if (
             "<" in text
             or "\\" in text
@@ -166,6 +186,8 @@ class TextScrubber:
             or not text.isascii()
         ):
             spans += find_markup(text, self._classify)
+            if "\n" in text and ("|" in text or "\t" in text or "\u2502" in text or "\u2503" in text):
+                spans += find_tables(text, self._classify)
         if " " in text or "," in text:
             spans += find_command(text, self._classify)
             if has_run or "Auth(" in text:

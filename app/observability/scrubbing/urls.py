@@ -38,7 +38,8 @@ _WEAK: Final = (
     "|signin|sso|oauth|callback|keys?|api-?keys?|access|view|guest|public|feed|calendar|ical|sign"
 )
 STRONG_SEGMENT: Final = re.compile(
-    rf"/(?:{_STRONG})/(?:[a-z][a-z\-]{{1,20}}/){{0,2}}([\w.~%\-]{{14,600}})(?![\w])", re.IGNORECASE
+    rf"/(?:{_STRONG})/(?:[a-z][a-z\-]{{1,20}}/){{0,2}}([\w.~%\-]{{14,600}})(?![\w])",
+    re.IGNORECASE,
 )
 WEAK_SEGMENT: Final = re.compile(rf"/(?:{_WEAK})/([\w.~%\-]{{20,600}})(?![\w])", re.IGNORECASE)
 MARKED_SEGMENT: Final = re.compile(r"/(?:private|secret|token|key)-([\w]{16,200})(?![\w])")
@@ -142,7 +143,9 @@ def _cut_off(text: str) -> list[re.Match[str]]:
 def _is_opaque(segment: str) -> bool:
     """True for a random segment; slugs, file names, versions and UUIDs are none."""
     if _UUID.match(segment) or re.search(
-        r"\.(?:js|css|html?|png|jpe?g|svg|py|json|xml|pdf|map|woff2?|zip|txt|md|csv)$", segment, re.IGNORECASE
+        r"\.(?:js|css|html?|png|jpe?g|svg|py|json|xml|pdf|map|woff2?|zip|txt|md|csv)$",
+        segment,
+        re.IGNORECASE,
     ):
         return False
     digits = sum(c.isdigit() for c in segment)

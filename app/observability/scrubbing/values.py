@@ -17,6 +17,10 @@ _OPEN: Final = re.compile(
     (?:(\\*)(["'`]{3}|["'`])|(&quot;|&\#34;|&\#39;)|(%(?:25){0,3}2[27]))?""",
     re.VERBOSE,
 )
+# What is quoted here is the name of what follows, not a value.
+_IS_NAME: Final = re.compile(r"\\{0,4}[\"'`]\s?:")
+# A value in JSON may stand in the line below its name.
+_NEXT_QUOTE: Final = re.compile(r"\s{1,40}([\"'])")
 _BARE_NUMBER: Final = re.compile(r"\d{5,40}(?=[)\]])")
 _HEREDOC: Final = re.compile(
     r"<<[-~]?[\"']?(\w{1,20})[\"']?\r?\n\s{0,16}([^\n]{3,2000}(?:\n(?!\s{0,16}\1\b)[^\n]{1,2000}){0,40})"
@@ -26,7 +30,13 @@ _BRACED: Final = re.compile(r"\{([^{}\s\"';,:().]{6,200})\}(?=;|$|[\"'])")
 
 
 def read_value(
-    text: str, at: int, separator: str, kind: KeyClass, name: str, is_source: bool, budget: list[int]
+    text: str,
+    at: int,
+    separator: str,
+    kind: KeyClass,
+    name: str,
+    is_source: bool,
+    budget: list[int],
 ) -> Span | None:
     """The span of the value that follows a separator; None if there is none to remove."""
     opened = _OPEN.match(text, at)
@@ -64,9 +74,24 @@ def read_value(
             return Span(braced.start(1), braced.end(1))
     if char in "{[(":
         return read_container(text, start, kind, budget)
+    if char in "\r\n" and separator == ":" and text[at - 2 : at - 1] in ("'", '"'):
+        lower = _NEXT_QUOTE.match(text, start)
+        if lower:
+            return _judge_quoted(
+                text,
+                lower.end(),
+                _closing(text, lower.end(), lower.group(1)),
+                kind,
+                rule,
+                separator,
+            )
     if char in "\r\n|>":
         return read_block(text, start, kind) if separator == ":" else None
     return read_bare(text, start, separator, kind, name, budget)
+
+
+# What may stand behind a closing quote.
+_GOES_ON: Final = re.compile(r"\s*(?:[,;:)\]}\"'`&|>]|\\|$|\w{1,20}\s?=)|\s")
 
 
 def _closing(text: str, start: int, closer: str) -> int:
@@ -82,6 +107,10 @@ def _closing(text: str, start: int, closer: str) -> int:
         while j > start and text[j - 1] == "\\":
             j -= 1
         slashes = i - j + depth
+        if depth == 0 and i - j > 1 and not _GOES_ON.match(text, i + 1):
+            # The repr of a text doubles the backslash before a quote inside the value.
+            i += 1
+            continue
         if depth == 0 and (i - j) % 2 == 1:
             i += 1
             continue
@@ -93,9 +122,12 @@ def _closing(text: str, start: int, closer: str) -> int:
 
 def _judge_quoted(text: str, start: int, end: int, kind: KeyClass, rule: str, separator: str) -> Span | None:
     value = text[start:end]
-    if is_harmless(value, kind):
+    # A value that was cut off is no mask, however short the part before the dots is.
+    if is_harmless(value.rstrip(".…") if end == len(text) and value[:1].isalnum() else value, kind):
         return None
     if separator == ",":
+        if _IS_NAME.match(text, end):
+            return None
         # Two names in a row are a list of names, not a name and its value.
         if (
             value.isidentifier()
@@ -105,12 +137,13 @@ def _judge_quoted(text: str, start: int, end: int, kind: KeyClass, rule: str, se
             return None
         if text[end : end + 2].strip(" ").startswith(","):
             return None if not looks_opaque(value) else Span(start, end)
-    if kind is KeyClass.SECRET and " " in value and _is_sentence(value):
+    if kind is KeyClass.SECRET and " " in value and is_sentence(value):
         return None
     return Span(start, end)
 
 
-def _is_sentence(value: str) -> bool:
+def is_sentence(value: str) -> bool:
+    """True for words about a secret: most of them are plain English, none has digits."""
     words = value.split()
     if len(words) < 2 or any(any(c.isdigit() for c in w) and not w.isdigit() for w in words):
         return False

@@ -18,8 +18,10 @@ from .marker import FILTERED, marker
 from .scan import BYTES, LEAF_ERRORS, MAX_CACHED_CHARS, Scan, as_text, key_text
 from .shapes import is_hash, is_phrase, is_plain, match_plain, match_stamp
 from .taint import Taints
-from .telling import telling_dict
+from .telling import header, row, telling_dict
 from .text import Mode
+from .values import is_sentence
+from .words import words
 
 _MAX_ROUNDS: Final = 4
 _CHECK_TIME_EVERY: Final = 64
@@ -35,6 +37,8 @@ _MAX_QUICK_CHARS: Final = 1000
 _STRINGS: Final = (str, *BYTES)
 _MIN_HASH: Final = 20
 _MAX_HASH: Final = 66
+_ROWS: Final = (list, tuple)
+_COMPLAINTS: Final = words("errors error messages violations problems detail invalid_params")
 # What these promise is never a plain number.
 _ABOUT_TEXT: Final = (KeyClass.WEAK, KeyClass.PLACE, KeyClass.RANDOM)
 
@@ -124,7 +128,7 @@ class Walk:
         scan = self.scan
         nodes = self.nodes + len(value)
         if (
-            not value.keys() <= scan.simple and scan.needs_look(value, outer, self.found)
+            not value.keys() <= scan.simple and scan.needs_look(value, outer, self.found, self.path)
         ) or nodes > MAX_NODES:
             return telling_dict(self, value, outer, _NONE)
         self.nodes = nodes
@@ -167,6 +171,10 @@ class Walk:
             pair = self._pair(items[0], items[1], mode)
             if pair:
                 return pair
+        if len(items) > 1 and not kind and type(items[0]) in _ROWS and type(items[1]) in _ROWS:
+            columns = header(self, items)
+            if columns:
+                return row(self, items, columns, mode)
         out: list[Any] = []
         flag = _NONE
         left = MAX_NODES - self.nodes
@@ -277,10 +285,16 @@ class Walk:
     def _keyed(self, text: str, mode: Mode, kind: KeyClass) -> str:
         quoted = _QUOTES.match(text)
         bare = quoted.group(2) if quoted else text
-        if is_harmless(bare, kind):
+        if is_harmless(bare, kind) or (" " in bare and self._is_complaint(bare)):
             return self._text(text, mode)
         self._taints.add(bare)
         return self.remove("key")
+
+    def _is_complaint(self, bare: str) -> bool:
+        """True for a sentence about a field that was filled in wrong: `{"errors": {"password": ["is required"]}}`."""
+        return any(str(key).strip("'").lower() in _COMPLAINTS for key in self.path[-4:-1]) and (
+            is_sentence(bare) and not any(char.isdigit() for char in bare)
+        )
 
     def _is_name(self, second: Any) -> bool:
         bare = (as_text(second) or "").strip("'\"")
