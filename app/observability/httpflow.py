@@ -65,6 +65,7 @@ class HttpFlow(Flow):
     answer_headers: Iterable[tuple[bytes, bytes]] = field(default=(), init=False)
     body: bytearray | None = field(default=None, init=False)
     ended_s: float = field(default=0.0, init=False)
+    left: float = field(default=0.0, init=False)
     transaction: Transaction | None = field(default=None, init=False)
     background: Transaction | None = field(default=None, init=False)
     is_client_gone: bool = field(default=False, init=False)
@@ -141,17 +142,19 @@ class HttpFlow(Flow):
         if transaction is None or self.current.span is not transaction:  # an open span still needs it
             return
         self.end_transaction(None)
-        self.current.span = None
         current = self.current
+        current.span = None
+        self.left = (
+            time.time()
+        )  # what a slow client and the transaction itself took is no work of the service
         if (
             isinstance(current, SampledScope) and self.failure_id is None
-        ):  # a crash has nothing but its way out
+        ):  # after a crash there is only the way out
             current.make_span = partial(self._background_after, transaction)
 
     def _background_after(self, transaction: Transaction) -> Transaction:
         """The transaction of what runs after the answer; nearly always that is nothing, and nobody asks for it."""
         if self.background is None:
-            ended = transaction.timestamp
             self.background = start_transaction(
                 self.isolation,
                 name=transaction.name,
@@ -159,7 +162,7 @@ class HttpFlow(Flow):
                 rate=transaction.sample_rate or 1.0,
                 origin=ORIGIN,
                 parent_span_id=transaction.span_id,
-                started=ended.timestamp() if ended is not None else None,
+                started=self.left,
             )
         return self.background
 
@@ -189,7 +192,7 @@ class HttpFlow(Flow):
         if not isinstance(self.current, SampledScope):
             return
         make, self.current.make_span = self.current.make_span, None
-        has_worked = error is not None or time.perf_counter() - self.ended_s >= BACKGROUND_MIN_S
+        has_worked = error is not None or time.time() - self.left >= BACKGROUND_MIN_S
         if make is not None and has_worked:
             make()
         background, self.background = self.background, None

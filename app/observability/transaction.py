@@ -7,7 +7,6 @@ other transaction. Reads one private field of the SDK, `_span_recorder` (SDK 2.7
 taken.
 """
 
-import uuid
 from datetime import datetime
 from typing import Any, cast
 
@@ -19,6 +18,7 @@ from sentry_sdk.tracing import Span, Transaction
 from sentry_sdk.transport import Transport
 
 from .gate import ScrubbedEvent
+from .ids import random_hex
 from .types import Event
 
 
@@ -70,7 +70,7 @@ class LeanTransaction(Transaction):
         # what no application can write to needs no scrubbing
         sent |= {
             **describe_process(client, str(self.source)),
-            "event_id": uuid.uuid4().hex,
+            "event_id": random_hex(16),
             "start_timestamp": started.timestamp(),
             "timestamp": ended.timestamp(),
         }
