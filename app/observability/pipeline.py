@@ -140,10 +140,6 @@ class Pipeline:
         """Scrub a streamed span. Returning None or raising would send the original, so a failure neutralizes it."""
         return self._small("span", span, "span") or dict(NEUTRAL_SPAN)
 
-    def before_breadcrumb(self, crumb: Event, hint: Hint) -> Event | None:
-        """Let breadcrumbs pass as they are: they leave only inside events, which are scrubbed as a whole."""
-        return crumb
-
     # the last gate
 
     def gate(self, envelope: Envelope) -> Envelope | None:

@@ -221,6 +221,8 @@ def _start(handle: Observability, shared_engine: Any) -> None:
         before_send_transaction=pipeline.before_send_transaction,  # type: ignore[arg-type]
         before_send_log=pipeline.before_send_log,  # type: ignore[arg-type]
         before_send_metric=pipeline.before_send_metric if settings.enable_metrics else no_metric,  # type: ignore[arg-type]
+        # asleep until spans are streamed; as an option of its own the SDK would warn of it at every start
+        _experiments={"before_send_span": pipeline.before_send_span},  # type: ignore[typeddict-item]
         event_scrubber=FieldNames(),  # type: ignore[arg-type]  # the SDK's would change the service's own dictionaries
         traces_sampler=lambda context: handle.sample_rate(),  # an incoming decision never raises our rate
         trace_propagation_targets=trace_targets(settings.trace_targets),

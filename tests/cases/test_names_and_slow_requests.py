@@ -15,7 +15,7 @@ from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
 from app.observability.httpflow import queue_ms
-from app.observability.sampling import effective_rate
+from app.observability.tracing import Sampler
 from tests.support.observed import Observed, titles
 
 pytestmark = pytest.mark.anyio
@@ -243,5 +243,6 @@ async def test_the_rate_is_drawn_before_anything_is_built() -> None:
     assert len(observed.transactions) == 2
 
 
-def test_a_rate_that_is_no_rate_samples_nothing() -> None:
-    assert [effective_rate(rate, 1.0) for rate in (float("nan"), -1.0, 2.0)] == [0.0, 0.0, 1.0]
+@pytest.mark.parametrize("rate", [float("nan"), -1.0, 0.0])
+def test_a_rate_that_is_no_rate_samples_nothing(rate: float) -> None:
+    assert Sampler(lambda: rate, draw=lambda: 0.0).wins() is None
