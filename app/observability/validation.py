@@ -4,6 +4,7 @@ Pure; imports neither the SDK nor pydantic. Every function takes what the enviro
 returns the clean value or raises `ValueError` whose text says what is wrong and never repeats a secret.
 """
 
+import ipaddress
 import math
 import re
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_LABEL = re.compile(r"(?=.{1,63}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?")
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -58,6 +60,22 @@ def parse_rate(value: object) -> float:
     return rate
 
 
+def check_host(host: str) -> str:
+    """Return the host if it is an address or a name that can be looked up."""
+    if ":" in host:
+        return str(ipaddress.ip_address(host))
+    name = host.removesuffix(".")
+    try:
+        # What the name is turned into before it is looked up; `xn--` alone is no name, nor is an empty label.
+        labels = name.encode("idna").decode("ascii").split(".")
+        readable = [label.encode("ascii").decode("idna") for label in labels]
+    except UnicodeError:
+        raise ValueError("has a host name that can't exist") from None
+    if not all(readable) or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError("has a host name that can't exist")
+    return host
+
+
 def check_dsn(dsn: str) -> str:
     """Return the DSN if Sentry's SDK can use it; the reason never contains the key."""
     if "${" in dsn:
@@ -75,7 +93,9 @@ def check_dsn(dsn: str) -> str:
         raise ValueError("has no public key between https:// and @")
     if not parts.hostname or not port_is_valid:
         raise ValueError("has no host after @")
-    if not parts.path.rsplit("/", 1)[-1].isdigit():
+    check_host(parts.hostname)
+    project = parts.path.rsplit("/", 1)[-1]
+    if not (project.isascii() and project.isdigit()):
         raise ValueError("does not end with a project id, a number")
     return dsn
 

@@ -160,7 +160,7 @@ class SentryApi:
                 if method == "POST" or is_last or self._is_over():
                     raise SentryApiError(timed_out(self.url, method, path)) from None
                 continue
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
                 why = f"{type(error).__name__}: {self._clean(str(error))}"
                 raise SentryApiError(
                     f"Sentry at {self.url} can't be reached ({why}). "

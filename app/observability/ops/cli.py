@@ -1,5 +1,6 @@
 """The commands. Each reads settings, calls the part that does the work, prints what came of it, sets the exit code."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +14,10 @@ from .alert_commands import alerts
 from .api import SentryApiError
 from .check.finding import Severity
 from .check.run import check, look_around, resolved
-from .common import AsJson, ops_settings, worded
+from .common import AsJson, ops_settings, unexpected, worded
 from .console import FINDINGS, OK, paint, say, say_json, table
 from .release import BUDGET_S, announce, deployment_from, open_api
-from .settings import COMMAND, OpsConfigError, OpsSettings
+from .settings import COMMAND, OpsConfigError, OpsSettings, variable
 
 HELP = """Look after the Sentry side of this service.
 
@@ -110,11 +111,14 @@ def release(
         settings = ObservabilitySettings()
         deployment = deployment_from(settings.release, settings.environment)
         ops = ops_settings()
-        with open_api(ops, settings.dsn, timeout_s=BUDGET_S, budget_s=BUDGET_S) as api:
+        # Not `settings.dsn`, which is None for a wrong DSN while SENTRY_ENABLED=false.
+        with open_api(ops, variable("SENTRY_DSN"), timeout_s=BUDGET_S, budget_s=BUDGET_S) as api:
             report = announce(api, deployment)
         steps = (report.skipped,) if report.skipped else report.steps
     except (OpsConfigError, ObservabilityConfigError, SentryApiError) as problem:
         error = " ".join(str(problem).split())
+    except Exception as problem:  # noqa: BLE001  whatever it is, it must not fail a deployment
+        error = unexpected(problem)
     if as_json:
         say_json({"release": None if error else report.release, "steps": steps, "error": error})
     elif error:
@@ -151,6 +155,16 @@ def railway_migrate(
 
 
 def main() -> None:
-    """Run the command line with the variables of a `.env` file if there is one, as the service does."""
-    load_dotenv(".env")
-    app()
+    """Run the command line with the variables of a `.env` file if there is one, as the service does.
+
+    Ends with one sentence and exit code 1 if something happens that no command expects: a traceback helps nobody
+    in the log of a deployment, and could show a secret.
+    """
+    try:
+        load_dotenv(".env")
+    except (OSError, ValueError) as error:
+        typer.echo(f"warning: .env can't be read ({type(error).__name__}), none of it is used.", err=True)
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001  the last resort
+        sys.exit(f"error: {unexpected(error)}")

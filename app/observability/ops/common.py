@@ -1,7 +1,9 @@
 """What several commands need: options, settings, and failures in words."""
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,9 +31,21 @@ def ops_settings() -> OpsSettings:
     """Return the settings for Sentry's web API.
 
     Raises:
-        OpsConfigError: One that every call needs is missing.
+        OpsConfigError: One that every call needs is missing, or one is wrong; names them all.
     """
     settings = OpsSettings()
+    faults = [*settings.faults().values()]
     if missing := settings.missing():
-        raise OpsConfigError(f"{', '.join(missing)} must be set (see the README, part for ops).")
+        faults.insert(0, f"{', '.join(missing)} must be set (see the README, part for ops).")
+    if faults:
+        raise OpsConfigError(" ".join(faults))
     return settings
+
+
+def unexpected(error: Exception) -> str:
+    """Say where something failed that nobody expected; not its message, which could hold a secret."""
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" in {Path(frame.filename).name}, line {frame.lineno}" for frame in place)
+    return (
+        f"this command failed with {type(error).__name__}{where}. Please report that; nothing else is known."
+    )

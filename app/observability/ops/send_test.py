@@ -44,8 +44,10 @@ def send_test(settings: ObservabilitySettings, ops: OpsSettings, *, wait_s: floa
     Sends even where the service itself would not: whoever runs the command wants to see it arrive.
 
     Raises:
-        OpsConfigError: There is no DSN.
+        OpsConfigError: There is no DSN, or the links could not be made.
     """
+    if ops.org:
+        ops.api_url(settings.dsn)
     if not settings.dsn:
         raise OpsConfigError("SENTRY_DSN must be set: there is nowhere to send to.")
     with tempfile.TemporaryDirectory(prefix="send-test-") as folder:

@@ -5,15 +5,20 @@ Kept apart from the settings of the running service, which must start without an
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ..validation import clean_text
+from ..validation import check_dsn, check_host, clean_text
 
 SAAS_URL = "https://sentry.io"
+_RIGHT_URL = "an address such as https://sentry.io or https://de.sentry.io"
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_BAD_CHARACTERS = "may hold ASCII letters, digits and signs only, and no blanks. Copy it from Sentry again."
+_TOKEN = re.compile(r"[!-~]+")
 COMMAND = f"python -m {(__package__ or 'observability').removesuffix('.ops')}"
 """How people start the command line; right in a copy of the module under another name, too."""
 
@@ -48,24 +53,81 @@ class OpsSettings(BaseSettings):
         }
         return [name for name, value in needed.items() if not value]
 
+    def faults(self) -> dict[str, str]:
+        """Say of each variable that is set and can't work what is wrong with it; never repeats a value."""
+        found = dict[str, str]()
+        if self.url and (fault := _url_fault(self.url)):
+            found["SENTRY_URL"] = fault
+        if self.auth_token and not _TOKEN.fullmatch(self.auth_token.get_secret_value()):
+            found |= {"SENTRY_AUTH_TOKEN": f"SENTRY_AUTH_TOKEN {_BAD_CHARACTERS}"}
+        for name, slug in (("SENTRY_ORG", self.org), ("SENTRY_PROJECT", self.project)):
+            if slug and not _SLUG.fullmatch(slug):
+                found[name] = (
+                    f"{name} is no slug: it may hold letters, digits, '.', '_' and '-' only, as in the address of "
+                    "its page at Sentry."
+                )
+        return found
+
     def api_url(self, dsn: str | None = None) -> str:
         """Return the web API's origin: SENTRY_URL, else the one that `dsn` points to, else sentry.io.
 
         Raises:
-            OpsConfigError: SENTRY_URL is no http(s) origin, or would send the token in clear text.
+            OpsConfigError: SENTRY_URL is no http(s) origin, or would send the token in clear text; or it is not
+                set and `dsn` is no DSN: the token must not go to sentry.io because of a typing error.
         """
-        origin = (self.url or origin_of_dsn(dsn) or SAAS_URL).rstrip("/")
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        if self.url:
+            if fault := _url_fault(self.url):
+                raise OpsConfigError(fault)
+            return self.url.rstrip("/")
+        if dsn is None:
+            return SAAS_URL
+        origin = origin_of_dsn(checked_dsn(dsn))
+        if origin is None or _is_clear_text(origin):
             raise OpsConfigError(
-                "SENTRY_URL must be an address such as https://sentry.io or https://de.sentry.io."
-            )
-        if parts.scheme == "http" and not is_loopback(parts.hostname):
-            raise OpsConfigError(
-                "SENTRY_URL must start with https://, else the token would travel in clear text "
-                f"(only loopback addresses may use http, {parts.hostname} is none)."
+                "SENTRY_DSN uses http, under which the token would travel in clear text. Set SENTRY_URL to the "
+                "address of Sentry that starts with https://."
             )
         return origin
+
+
+def checked_dsn(dsn: str) -> str:
+    """Return the DSN.
+
+    Raises:
+        OpsConfigError: It is none.
+    """
+    try:
+        return check_dsn(dsn)
+    except ValueError as fault:
+        raise OpsConfigError(
+            f"SENTRY_DSN {fault}. Copy it from Sentry again: Settings > Client Keys."
+        ) from None
+
+
+def _url_fault(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, has_port = parts.hostname or "", parts.port != 0
+        check_host(host)
+    except ValueError:
+        host, has_port = "", False
+    if not host or not has_port or parts.scheme not in ("http", "https"):
+        return f"SENTRY_URL must be {_RIGHT_URL}."
+    if "@" in parts.netloc or parts.query or parts.fragment or not url.isascii():
+        return f"SENTRY_URL must be {_RIGHT_URL}: without user, query and '#'."
+    if parts.path.strip("/"):
+        return f"SENTRY_URL must be {_RIGHT_URL}: drop the path behind the host."
+    if _is_clear_text(url):
+        return (
+            "SENTRY_URL must start with https://, else the token would travel in clear text "
+            f"(only loopback addresses may use http, {host} is none)."
+        )
+    return None
+
+
+def _is_clear_text(origin: str) -> bool:
+    parts = urlsplit(origin)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def origin_of_dsn(dsn: str | None) -> str | None:
@@ -78,7 +140,7 @@ def origin_of_dsn(dsn: str | None) -> str | None:
         return None
     try:
         parts = urlsplit(dsn)
-        host, port = parts.hostname, parts.port
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
     except ValueError:
         return None
     if not host or parts.scheme not in ("http", "https"):

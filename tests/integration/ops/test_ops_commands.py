@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.observability.ops.cli import main
 from tests.support.fake_sentry_api import ORG, PROJECT, PUBLIC_KEY, USER_TOKEN, FakeSentryApi
 from tests.support.ops_command import Ran, ops_command
 
@@ -116,6 +117,12 @@ def test_wrong_use_ends_with_2(arguments: tuple[str, ...]) -> None:
         ({"SENTRY_ORG": ""}, 2, "SENTRY_ORG must be set"),
         ({"SENTRY_URL": "http://sentry.example.com"}, 2, "https://"),
         ({"SENTRY_URL": "sentry.io"}, 2, "SENTRY_URL must be an address"),
+        ({"SENTRY_URL": "http://[::1"}, 2, "SENTRY_URL must be an address"),
+        ({"SENTRY_URL": "https://sentry.io:abc"}, 2, "SENTRY_URL must be an address"),
+        ({"SENTRY_URL": "https://sentry.io/api/0"}, 2, "drop the path"),
+        ({"SENTRY_AUTH_TOKEN": "ключ"}, 2, "SENTRY_AUTH_TOKEN may hold ASCII"),
+        ({"SENTRY_ORG": "my company"}, 2, "SENTRY_ORG is no slug"),
+        ({"SENTRY_DSN": "htps://k@sentry.example.com/1"}, 2, "SENTRY_DSN is not"),
         ({"SENTRY_PROJECT": "other"}, 1, "Check SENTRY_ORG=acme and SENTRY_PROJECT=other"),
         ({"SENTRY_AUTH_TOKEN": "wrong" + "-" + "token"}, 1, "mistyped, expired or revoked"),
     ],
@@ -203,6 +210,38 @@ def test_send_test_says_what_sentry_refused(sentry: FakeSentryApi, tmp_path: Pat
 def test_send_test_without_a_dsn_is_wrong_use(tmp_path: Path) -> None:
     done = in_a_process(tmp_path, "send-test")
     assert (done.returncode, "SENTRY_DSN must be set" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "https://sentry.io:abc"])
+def test_send_test_sends_nothing_while_the_address_for_its_links_is_wrong(
+    sentry: FakeSentryApi, tmp_path: Path, url: str
+) -> None:
+    done = in_a_process(tmp_path, "send-test", SENTRY_DSN=sentry.dsn, SENTRY_ORG=ORG, SENTRY_URL=url)
+    assert (done.returncode, "SENTRY_URL must be" in done.stderr) == (2, True), done.stderr
+    assert sentry.envelopes == []
+
+
+def test_what_no_command_expects_is_one_sentence_without_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise LookupError(USER_TOKEN)
+
+    monkeypatch.setattr("app.observability.ops.cli.look_around", fail)
+    monkeypatch.setattr("app.observability.ops.cli.load_dotenv", lambda _: True)
+    monkeypatch.setattr(sys, "argv", ["ops", "check"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = str(ended.value.code)
+    assert "LookupError" in said
+    assert USER_TOKEN not in said + capsys.readouterr().err
+
+
+def test_a_dotenv_file_that_is_no_text_is_named_and_stops_no_release(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("SENTRY_ORG=größe".encode("latin-1"))
+    done = in_a_process(tmp_path, "release")
+    assert (done.returncode, ".env can't be read" in done.stderr) == (0, True), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_variables_of_a_dotenv_file_are_read_as_the_service_reads_them(tmp_path: Path) -> None:

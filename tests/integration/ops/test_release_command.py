@@ -168,3 +168,37 @@ def test_json_says_the_same(sentry: FakeSentryApi) -> None:
     }
     sentry.fail("GET", "/deploys/", 500, times=3)
     assert "500" in ran(sentry, "--json").json["error"]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"SENTRY_URL": "http://[::1"},
+        {"SENTRY_URL": "https://sentry.io:abc"},
+        {"SENTRY_URL": "https://sentry.io/api/0"},
+        {"SENTRY_AUTH_TOKEN": "sntrys_" + "ключ"},
+        {"SENTRY_ORG": "my company"},
+        {"SENTRY_URL": "", "SENTRY_ENABLED": "false", "SENTRY_DSN": "htps://k@sentry.example.com/1"},
+    ],
+    ids=lambda environ: next(iter(environ)),
+)
+def test_a_wrong_variable_is_a_sentence_and_fails_a_deployment_only_with_strict(
+    sentry: FakeSentryApi, environ: dict[str, str]
+) -> None:
+    done = ran(sentry, **environ)
+    assert (done.code, "Sentry was not told about this release: SENTRY_" in done.text) == (0, True), done.text
+    assert "ключ" not in done.text
+    assert ran(sentry, "--strict", **environ).code == 1
+    assert sentry.calls == []
+
+
+def test_whatever_happens_a_release_does_not_stop_a_deployment(
+    sentry: FakeSentryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError(ORG_TOKEN)
+
+    monkeypatch.setattr("app.observability.ops.cli.announce", fail)
+    done = ran(sentry)
+    assert (done.code, "LookupError" in done.text, ORG_TOKEN in done.text) == (0, True, False)
+    assert ran(sentry, "--strict").code == 1

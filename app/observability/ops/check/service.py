@@ -38,7 +38,7 @@ def ingest(at: Surroundings) -> Iterator[Finding]:
     headers = {"X-Sentry-Auth": auth, "Content-Type": "application/x-sentry-envelope"}
     try:
         answer = httpx.post(url, content=body.encode(), headers=headers, timeout=TIMEOUT_S)
-    except httpx.HTTPError as failure:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as failure:
         yield error(
             "sentry.unreachable",
             f"{host} can't be reached ({type(failure).__name__}).",
@@ -123,7 +123,12 @@ def _clock(at: Surroundings, answer: httpx.Response) -> Iterator[Finding]:
 
 def web_api(at: Surroundings) -> Iterator[Finding]:
     """Whether `alerts` and `release` could do their work."""
-    missing = at.ops.missing()
+    missing, faults = at.ops.missing(), at.ops.faults()
+    for name, fault in faults.items():
+        code = "api.address" if name == "SENTRY_URL" else "api.wrong"
+        yield error(code, fault, "`alerts` and `release` do nothing.", f"Mend {name}.")
+    if faults:
+        return
     if missing:
         if len(missing) < 3:
             yield warning(
@@ -134,13 +139,16 @@ def web_api(at: Surroundings) -> Iterator[Finding]:
             )
         else:
             yield note(
-                "api.none", "No token is set.", "`alerts` and `release` do nothing.", "See the README."
+                "api.none",
+                f"{', '.join(missing)} are not set.",
+                "`alerts` and `release` do nothing.",
+                "Set these three to use them: see the README, part for ops.",
             )
         return
     try:
-        at.ops.api_url(at.settings.dsn if at.settings else None)
+        at.ops.api_url(at.variable("SENTRY_DSN"))
     except OpsConfigError as failure:
-        yield error("api.address", str(failure), "`alerts` and `release` do nothing.", "Mend SENTRY_URL.")
+        yield error("api.address", str(failure), "`alerts` and `release` do nothing.", "Mend it as said.")
         return
     if (at.ops.auth_token.get_secret_value() if at.ops.auth_token else "").startswith(ORG_TOKENS_START):
         yield note(
@@ -154,7 +162,7 @@ def web_api(at: Surroundings) -> Iterator[Finding]:
 
 
 def _token(at: Surroundings) -> Iterator[Finding]:
-    with open_api(at.ops, at.settings.dsn if at.settings else None, timeout_s=TIMEOUT_S) as api:
+    with open_api(at.ops, at.variable("SENTRY_DSN"), timeout_s=TIMEOUT_S) as api:
         try:
             api.get(f"{api.project_path}/", scope="project:read")
         except SentryApiError as failure:
