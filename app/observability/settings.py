@@ -18,6 +18,9 @@ from .scrubbing import Scrubber
 from .validation import (
     check_dsn,
     check_environment,
+    check_header,
+    check_origin,
+    check_path,
     check_release,
     clean_text,
     parse_flag,
@@ -210,8 +213,34 @@ class ObservabilitySettings(BaseSettings):
     @classmethod
     def _scrub_rules(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         field = "extra_keys" if info.field_name == "scrub_keys" else "allow_keys"
-        Scrubber(**{field: value})
+        try:
+            Scrubber(**{field: value})
+        except ValueError as error:
+            raise ValueError(f"has a rule that can't be used: {error}") from None
         return value
+
+    @field_validator("client_ip_header")
+    @classmethod
+    def _client_ip_header(cls, value: str | None) -> str | None:
+        return value if value is None else check_header(value)
+
+    @field_validator("feedback_origins")
+    @classmethod
+    def _feedback_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(check_origin, value))
+
+    @field_validator("health_paths")
+    @classmethod
+    def _health_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(check_path, value))
+
+    @field_validator("spool_dir")
+    @classmethod
+    def _spool_dir(cls, value: Path) -> Path:
+        try:
+            return value.expanduser()
+        except RuntimeError:
+            raise ValueError("starts with the home of a user who has none") from None
 
     @field_validator("issue_url")
     @classmethod

@@ -16,6 +16,7 @@ _FALSE = frozenset({"false", "0", "no", "off"})
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _LABEL = re.compile(r"(?=.{1,63}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -120,6 +121,43 @@ def check_release(name: str) -> str:
     if "/" in name or "\\" in name or not name.isprintable():
         raise ValueError("must not contain '/', '\\', a tab or a newline: Sentry refuses them")
     return name
+
+
+def check_header(name: str) -> str:
+    """Return the name if HTTP allows it as that of a header (RFC 9110, `token`)."""
+    if not _HEADER.fullmatch(name):
+        raise ValueError(
+            "is not the name of a header: it may hold ASCII letters, digits and '-', no blank and no ':'"
+        )
+    return name
+
+
+def check_origin(origin: str) -> str:
+    """Return the origin if a browser could send it: scheme, host and perhaps a port."""
+    reason = f"has {origin!r}, which is no origin: it is https:// and a host, without path or star"
+    try:
+        parts = urlsplit(origin)
+        host, has_port = parts.hostname or "", parts.port != 0
+        check_host(host)
+    except ValueError:
+        raise ValueError(reason) from None
+    is_bare = parts.path in ("", "/") and not parts.query and not parts.fragment and "@" not in parts.netloc
+    if (
+        parts.scheme not in ("http", "https")
+        or not host
+        or not has_port
+        or not is_bare
+        or not origin.isascii()
+    ):
+        raise ValueError(reason)
+    return origin
+
+
+def check_path(path: str) -> str:
+    """Return the path of a page if a request could ask for it."""
+    if not path.startswith("/") or "?" in path or "#" in path:
+        raise ValueError(f"has {path!r}, which is no path: it starts with / and has no '?' or '#'")
+    return path
 
 
 def slug(text: str, fallback: str) -> str:
