@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from .words import words
 
 MAX_KEY_CHARS: Final = 128
-_MAX_CACHED_KEYS: Final = 8192
+MAX_CACHED_KEYS: Final = 8192
 
 
 class KeyClass(IntEnum):
@@ -108,7 +108,8 @@ _SECRET_PAIRS: Final = words("""
     algolia:key pusher:key mailgun:key postmark:key mailchimp:key datadog:key slack:key discord:key
     telegram:key paypal:key plaid:key square:key adyen:key braintree:key firebase:key vapid:key cloudflare:key
     heroku:key railway:key supabase:key gemini:key mistral:key cohere:key groq:key huggingface:key
-    replicate:key pinecone:key weather:key mapbox:key deepl:key wifi:key wpa:key preshared:key sas:key
+    replicate:key pinecone:key recovery:key backup:key restore:key rescue:key emergency:key bitlocker:key unlock:key
+    apns:key fcm:key push:key weather:key mapbox:key deepl:key wifi:key wpa:key preshared:key sas:key
 """) | {f"{owner}:{word}" for owner in _PASS_OWNERS for word in ("pass", "pw")}
 _PERSONAL_PAIRS: Final = words("""
     card:number card:no card:num card:pan account:number account:no account:num acct:number acct:no
@@ -285,10 +286,15 @@ class KeyClassifier:
         if known is None:
             known = self._decide(words_of(_MARKER.sub("", name)))
             if len(name) <= MAX_KEY_CHARS:
-                if len(self._cache) >= _MAX_CACHED_KEYS:
+                if len(self._cache) >= MAX_CACHED_KEYS:
                     self._cache.clear()
                 self._cache[name] = known
         return known
+
+    @property
+    def cached(self) -> int:
+        """How many names are remembered."""
+        return len(self._cache)
 
     def _decide(self, words: list[str]) -> KeyClass:
         if not words or len(words) > 14:

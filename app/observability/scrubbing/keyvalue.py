@@ -13,6 +13,7 @@ from .harmless import looks_opaque
 from .keys import KeyClass
 from .naming import (
     CODE_WORD,
+    DOOR_ENDS,
     DOOR_VALUE,
     DOORS,
     LONG_RUN,
@@ -111,7 +112,11 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
                 kind = URL_NAMES[low]
                 if (low == "code" and ONE_TIME.match(text, end)) or low == "p":
                     kind = KeyClass.SECRET
-            elif low in DOORS and text[at] == ":" and text[end : end + 1].isalnum():
+            elif (
+                text[at] == ":"
+                and (low in DOORS or low.endswith(DOOR_ENDS))
+                and text[end : end + 1].isalnum()
+            ):
                 door = DOOR_VALUE.match(text, end)
                 if not door or not looks_opaque(door.group()):
                     continue

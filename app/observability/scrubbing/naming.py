@@ -16,6 +16,8 @@ VALUE_FIELDS: Final = words(
 _QUOTED_ITEM: Final = re.compile(r"""["']([^"'\\]{1,80})\\{0,4}["']""")
 # Keys of caches that hold what opens a door: `reset:<token>`.
 DOORS: Final = words("reset invite verify magic activation activate confirm refresh login recover")
+# The same at the end of a longer name: `password_reset:<token>`.
+DOOR_ENDS: Final = tuple(f"_{door}" for door in sorted(DOORS))
 DOOR_VALUE: Final = re.compile(r"[\w\-]{16,200}(?![\w:])")
 # What these say in a query they say nowhere else. A code of other lengths is an error's, a country's or a voucher's.
 URL_NAMES: Final = {
@@ -60,7 +62,7 @@ def phrase_kind(name: str, before: str, first: str, classify: Classify) -> KeyCl
 
 # A parser's token: `unexpected token: identifier`.
 PARSER_WORDS: Final = words("unexpected expected illegal unknown stray bogus lambda offending stop special")
-_VALUE_WORDS: Final = words("value is was are string text")
+_VALUE_WORDS: Final = words("value is was are string text tuple pair")
 _OF: Final = words("do da de del du des der van von für fuer para pour per")
 _OWNERS: Final = words(
     "usuário usuario usuária gebruiker benutzer benutzers nutzers utilisateur compte cuenta conta utente konto"

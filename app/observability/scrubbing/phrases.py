@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from .credible import looks_secret
-from .harmless import is_word, looks_opaque
+from .harmless import is_random, is_word, looks_opaque
 from .spans import Span
 from .words import words
 
@@ -88,8 +88,20 @@ _WRONG: Final = re.compile(
     r" ?: ?[\"'`]?([^\s\"'`]{8,1000})",
     re.IGNORECASE,
 )
+# A secret that somebody made or took, some words, and a colon before it: only a run that mixes cases and digits.
+_ANNOUNCED: Final = re.compile(
+    r"\b(?:tokens?|secrets?|passwords?|passphrase|signature|(?:api|access|secret|private)[ _\-]?key|credentials?"
+    r"|cookie)(?: [\w\-@.#]{1,30}){1,6}? ?: ?[\"'`]?([A-Za-z0-9_\-+/.=~]{16,1000})",
+    re.IGNORECASE,
+)
+# What came instead of a password may be short.
+_INSTEAD: Final = re.compile(
+    r"\bpass(?:word|phrase|wd)\b[^\n]{0,60}?\b(?:got|received|but was|instead of)[ :]{1,3}[\"']([^\s\"']{6,100})[\"']",
+    re.IGNORECASE,
+)
 _LOGIN: Final = re.compile(
-    r"(?<![\w/.])(?:login|user|credentials?|creds|auth(?:entication)? failed for)\s[(\"'`]?"
+    r"(?<![\w/.])(?:login|user|authenticating|authenticate|logging in(?: as)?|signing in(?: as)?"
+    r"|credentials?|creds|auth(?:entication)? failed for)\s[(\"'`]?"
     r"([\w.@\-]{2,60}?)(?:\s?/\s?|, |:)([^\s\"'`,/:()]{6,100})[)\"'`]?(?=\s|$|[,.;])",
     re.IGNORECASE,
 )
@@ -174,6 +186,17 @@ def find_phrases(text: str, low: str, has_digit: bool) -> list[Span]:
             )
             for match in _WRONG.finditer(text)
             if _is_mixed(match.group(1).rstrip(".,;)")) and looks_secret(match.group(1))
+        ]
+        spans += [
+            Span(match.start(1), match.start(1) + len(match.group(1).rstrip(".")), "prose")
+            for match in _ANNOUNCED.finditer(text)
+            if is_random(match.group(1).rstrip("."))
+        ]
+    if "pass" in low and ("got" in low or "receiv" in low or "but was" in low or "instead" in low):
+        spans += [
+            Span(match.start(1), match.end(1), "prose")
+            for match in _INSTEAD.finditer(text)
+            if looks_secret(match.group(1))
         ]
     if ":" in text or " / " in text:
         spans += [

@@ -92,7 +92,7 @@ SHAPES: Final = (
     r"ops_eyJ[\w\-+/=]{24,}",
     r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{20,}",
     r"\$argon2(?:id|i|d)\$[\w=,$+/.\-]{20,}",
-    r"\$(?:5|6|y|pbkdf2(?:-sha\d+)?|scrypt|7)\$[\w=,$+/.\-]{20,}",
+    r"\$(?:1|5|6|y|apr1|pbkdf2(?:-sha\d+)?|scrypt|7)\$[\w=,$+/.\-]{20,}",
     r"(?:pbkdf2_sha\d+|pbkdf2:sha\d+|scrypt|bcrypt_sha256|argon2)[$:][\w=:,$+/.\-]{20,}",
     r"\{(?:S?SHA(?:256|384|512)?|S?MD5|CRYPT|PBKDF2[\w\-]{0,12}|ARGON2)\}[A-Za-z0-9+/=$.,]{20,}",
     r"eyJ[\w\-]{8,}(?:\.[\w\-]{4,}){1,4}\.?[\w\-]*",

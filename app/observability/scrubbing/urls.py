@@ -17,7 +17,7 @@ USERINFO_CUT: Final = re.compile(
 USER_TOKEN: Final = re.compile(r"://([^\s/@:\"'<>?#\\]{16,400})@")
 # The same without a scheme: `bob:pw@db`, `tcp(app:pw@tcp(db:3306)/app)`, Oracle's `scott/tiger@orcl`.
 BARE_USERINFO: Final = re.compile(
-    r"(?<![\w/.@:\-%+$&=?])[A-Za-z][\w.\-]{0,40}:([^\s:/@\"'`<>(){}\[\],]{4,100})@"
+    r"(?:(?<=netloc=['\"])|(?<![\w/.@:\-%+$&=?])(?=[A-Za-z]))[\w.\-]{0,41}:([^\s:/@\"'`<>(){}\[\],]{4,100})@"
     r"(?=[A-Za-z\d\[][\w.\-:\[\]]{0,100})(?!sha\d)"
 )
 ORACLE: Final = re.compile(r"(?<![\w/.@\-])[A-Za-z]\w{0,30}/([^\s/@\"'<>(){}]{3,100})@(?=[\w/])")

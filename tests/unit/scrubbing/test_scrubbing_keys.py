@@ -3,7 +3,7 @@
 import pytest
 
 from app.observability.scrubbing import scrub_event
-from app.observability.scrubbing.keys import KeyClass, KeyClassifier
+from app.observability.scrubbing.keys import MAX_CACHED_KEYS, KeyClass, KeyClassifier
 from app.observability.scrubbing.words import words
 
 CLASSIFY = KeyClassifier().classify
@@ -54,6 +54,15 @@ def test_own_words_match_in_every_spelling() -> None:
     assert all(
         classify(name) is KeyClass.SECRET for name in ("badgeNumber", "badge_number", "X-Badge-Number")
     )
+
+
+def test_names_that_come_after_the_cache_is_full_are_remembered_too() -> None:
+    keys = KeyClassifier()
+    for i in range(MAX_CACHED_KEYS + 1):
+        keys.classify(f"field_{i}_x")
+    assert keys.cached == 1
+    assert keys.classify("password") is KeyClass.SECRET
+    assert keys.cached == 2
 
 
 def test_an_allowed_name_wins() -> None:

@@ -161,6 +161,14 @@ def test_a_minimal_event_keeps_what_says_where_it_broke_and_nothing_else() -> No
     assert out["tags"] == {"scrub.failed": "true"}
 
 
+@pytest.mark.parametrize(
+    ("release", "is_kept"),
+    [("my-app@4.12.0", True), ("web@9fceb02d0ae5", True), ("jane@corp.example", False), ("a b@1.2", False)],
+)
+def test_a_minimal_event_keeps_a_release_that_is_no_address(release: str, is_kept: bool) -> None:
+    assert ("release" in minimal_event({"release": release})) is is_kept
+
+
 def test_what_one_payload_taught_hides_nothing_in_the_next() -> None:
     scrubber = Scrubber()
     harmless = {"name": "colour", "value": OPAQUE, "list": ["--colour", OPAQUE, "end"]}
