@@ -119,7 +119,10 @@ SUMMARIES = {
 
 
 def make_folding(handle: Observability, shared_engine: Any) -> ErrorFolding:
-    """The month's budget: in memory when LOCAL, shared through an async PostgreSQL engine, else kept on disk."""
+    """The month's budget: in memory when LOCAL, shared through an async PostgreSQL engine, else kept on disk.
+
+    One for each Sentry project: services on one disk or database share a month only if they send to the same one.
+    """
     settings = handle.settings
     is_live = handle.mode is Mode.LIVE
     budget = Budget(
@@ -128,10 +131,11 @@ def make_folding(handle: Observability, shared_engine: Any) -> ErrorFolding:
     if not is_live:
         return ErrorFolding(budget, handle.counters)
     if shared_engine is not None:
-        fund = OutageFund(settings.spool_dir / "fund.json", budget)
+        fund = OutageFund(settings.state_dir / "fund.json", budget)
         fund.draw_if_needed()  # so that an error before the first lease need not wait
-        return ErrorFolding(budget, handle.counters, leases=SharedLeases(shared_engine, budget, fund=fund))
-    store = BudgetFile(settings.spool_dir / "budget.json", budget)
+        leases = SharedLeases(shared_engine, budget, destination=settings.destination, fund=fund)
+        return ErrorFolding(budget, handle.counters, leases=leases)
+    store = BudgetFile(settings.state_dir / "budget.json", budget)
     store.open()
     return ErrorFolding(budget, handle.counters, store)
 

@@ -4,11 +4,13 @@ Pure: no SDK import. Fails with one `ObservabilityConfigError` that lists every 
 secrets are never repeated. `SENTRY_ENABLED=false` always yields usable settings.
 """
 
+import hashlib
 import os
 import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticUseDefault
@@ -117,6 +119,14 @@ def _default_spool_dir() -> Path:
         return Path(volume) / "sentry-spool"
     owner = os.getuid() if hasattr(os, "getuid") else "user"
     return Path(tempfile.gettempdir()) / f"{PACKAGE}-sentry-{owner}"
+
+
+def _destination(dsn: str) -> str:
+    parts = urlsplit(dsn)
+    path, _, project = parts.path.rpartition("/")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    place = f"{parts.hostname}:{port}{path}/{int(project)}"
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
 
 
 class ObservabilitySettings(BaseSettings):
@@ -257,6 +267,19 @@ class ObservabilitySettings(BaseSettings):
         if self.enabled is None and self.environment == "development":
             return Mode.LOCAL
         return Mode.OFF
+
+    @property
+    def destination(self) -> str:
+        """A short digest of the Sentry project that the DSN names, empty without one; keys may change.
+
+        The same one that marks the spool's folders (`delivery.Spool`; unit test).
+        """
+        return _destination(self.dsn) if self.dsn else ""
+
+    @property
+    def state_dir(self) -> Path:
+        """Folder of the month's budget: in the spool folder, one for each Sentry project that is sent to from here."""
+        return self.spool_dir / f"state-{self.destination}" if self.destination else self.spool_dir
 
     @property
     def includes_locals(self) -> bool:

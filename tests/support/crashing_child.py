@@ -1,4 +1,4 @@
-"""A process that fails in many new ways at once and is gone: `python -m tests.support.crashing_child KINDS HOW`.
+"""A process that fails in many new ways at once and is gone: `python -m tests.support.crashing_child KINDS HOW [TIMES]`.
 
 It prints the id of every event and how long capturing took, then ends as it is told: killed by SIGKILL, or in order
 (`exit`), or when its input is closed (`wait`). Settings come from SENTRY_* variables.
@@ -14,11 +14,11 @@ import sentry_sdk
 from app.observability import init_sentry
 
 
-def main(kinds: int, how: str) -> None:
+def main(kinds: int, how: str, times: int = 1) -> None:
     init_sentry()
     started = time.perf_counter()
     ids = []
-    for number in range(kinds):
+    for number in [*range(kinds)] * times:
         try:
             raise type(f"Failure{number}Error", (Exception,), {})(f"failure {number}")
         except Exception as failure:  # noqa: BLE001 - the kinds are made up
@@ -33,4 +33,4 @@ def main(kinds: int, how: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))

@@ -26,6 +26,17 @@ LOCK_POLL_S = 0.02
 MAX_BYTES = 32 * 1024 * 1024
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for this user only.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    if not folder.is_dir():
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 class Document:
     """A document at `path`; blocks for disk and for other processes, so never used on the request path."""
 
@@ -40,7 +51,7 @@ class Document:
         Raises:
             OSError: if the folder cannot be written, or another process holds the document for two seconds.
         """
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.path.parent)
         descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
             self._wait_for(descriptor)

@@ -26,7 +26,9 @@ from .pools import Limits
 from .verdicts import Tally
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from .tables import Rows
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class SharedLeases:
     Args:
         engine: PostgreSQL or SQLite.
         budget: a budget with `is_shared=True`.
+        destination: what the events are sent to; only replicas that send to the same share a month.
         fund: units for the time before the database was reached and while it is away.
         clock: seconds since the epoch.
     """
@@ -67,12 +70,14 @@ class SharedLeases:
         engine: "AsyncEngine",
         budget: Budget,
         *,
+        destination: str,
         fund: OutageFund | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.is_reachable = False
         """The database answered last time."""
         self._engine = engine
+        self._destination = destination
         self._budget = budget
         self._fund = fund
         self._clock = clock
@@ -157,28 +162,29 @@ class SharedLeases:
         if not self._has_tables:
             from . import tables
 
-            await tables.create(self._engine)
+            await tables.create(self._engine, self._destination)
             self._has_tables = True
 
     async def _settle(self, *, leaving: bool, closing: bool) -> None:
         """Bring what this replica spent, take units and what others learned; nothing counts before the commit."""
-        from . import tables
+        from .tables import Rows
 
         budget, now = self._budget, self._clock()
         async with self._engine.begin() as connection:
-            stamp, content = await tables.lock_ledger(connection)
+            rows = Rows(connection, self._destination)
+            stamp, content = await rows.lock_ledger()
             # Learned before units are asked for: a kind that another replica reported needs none.
-            budget.learn(await tables.reports_since(connection, self._stamp))
+            budget.learn(await rows.reports_since(self._stamp))
             ledger = self._load(content, now)
             grant = ledger.settle(budget.request(leaving=leaving, closing=closing), now)
             # Taken over after the commit, so by nobody who saves its own counts for the last time.
-            orphans = [] if leaving else await tables.take_counts(connection, ledger, self._holder)
+            orphans = [] if leaving else await rows.take_counts(ledger, self._holder)
             reports = budget.reports()
-            await tables.write_reports(connection, reports, stamp)
+            await rows.write_reports(reports, stamp)
             is_saving = leaving or now - self._saved_at >= SAVE_EVERY_S
             state = budget.open_state(samples=leaving) if is_saving else None
-            is_taken = state is not None and await self._save(connection, state, stamp)
-            await tables.write_ledger(connection, ledger.dump())
+            is_taken = state is not None and await self._save(rows, state, stamp)
+            await rows.write_ledger(ledger.dump())
         self._finish(grant, stamp, reports, orphans)
         self._note_saved(state, now, is_taken=is_taken, leaving=leaving)
 
@@ -189,11 +195,9 @@ class SharedLeases:
             logger.warning("The shared budget in the database is not readable, its month starts anew")
             return Ledger(self._limits, now)
 
-    async def _save(self, connection: "AsyncConnection", state: dict[str, Any], stamp: int) -> bool:
+    async def _save(self, rows: "Rows", state: dict[str, Any], stamp: int) -> bool:
         """Save the counts for the others; true if others took over what was saved before, thinking us dead."""
-        from . import tables
-
-        was_there = await tables.save_counts(connection, self._holder, state, stamp)
+        was_there = await rows.save_counts(self._holder, state, stamp)
         return self._saved is not None and not was_there
 
     def _finish(

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .document import make_private
+
 MOST_FILES = 512
 MOST_CHARS = 32_768
 
@@ -42,8 +44,7 @@ class Samples:
     def _names(self) -> set[str]:
         """Return whose samples are there, after the oldest were removed if there are too many."""
         if self._known is None:
-            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            make_private(self._folder)
             files = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
             for path in files[: -MOST_FILES // 2] if len(files) > MOST_FILES else ():
                 path.unlink(missing_ok=True)

@@ -41,6 +41,7 @@ class Replica:
         url: str,
         clock: FakeClock,
         *,
+        destination: str = "one",
         fund: Path | None = None,
         monthly_errors: int = 5000,
         monthly_spans: int = 5_000_000,
@@ -50,7 +51,7 @@ class Replica:
             clock=clock, is_shared=True, monthly_errors=monthly_errors, monthly_spans=monthly_spans
         )
         money = OutageFund(fund, self.budget, clock=clock) if fund else None
-        self.leases = SharedLeases(self.engine, self.budget, fund=money, clock=clock)
+        self.leases = SharedLeases(self.engine, self.budget, destination=destination, fund=money, clock=clock)
         self.events = 0
         self.occurrences = 0
 
@@ -132,6 +133,26 @@ async def test_a_kind_that_one_replica_reported_is_no_news_for_the_others(
     await first.leases.settle()
     await second.leases.settle()
     assert second.fail().reason is not Reason.NEW
+
+
+async def test_services_that_send_to_different_projects_share_a_database_and_nothing_else(
+    start: Start,
+) -> None:
+    staging, production = await start(destination="staging"), await start(destination="production")
+    for _ in range(9):
+        staging.fail()
+    assert staging.budget.pending() > 0
+    await staging.leases.settle()
+    await production.leases.settle()
+    assert production.budget.forecast().errors_sent == 0
+    assert production.fail().reason is Reason.NEW
+    await staging.leases.close()
+    await production.leases.settle()
+    assert production.budget.pending() == 0
+    heir = await start(destination="staging")
+    await heir.leases.settle()
+    assert heir.budget.pending() + staging.occurrences == 9
+    assert heir.budget.forecast().errors_sent == staging.events
 
 
 async def test_a_lease_is_taken_ahead_so_judging_needs_no_database(start: Start) -> None:

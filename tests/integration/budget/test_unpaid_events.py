@@ -27,10 +27,10 @@ PROJECT = Path(__file__).parents[3]
 KINDS = 200
 
 
-def start(spool: Path, dsn: str, kinds: int, how: str) -> subprocess.Popen[str]:
+def start(spool: Path, dsn: str, kinds: int, how: str, times: int = 1) -> subprocess.Popen[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SENTRY_", "RAILWAY_"))}
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.crashing_child", str(kinds), how],
+        [sys.executable, "-m", "tests.support.crashing_child", str(kinds), how, str(times)],
         cwd=PROJECT,
         env=kept
         | {

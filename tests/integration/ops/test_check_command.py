@@ -11,6 +11,7 @@ from unittest import mock
 
 import pytest
 
+from app.observability import ObservabilitySettings
 from app.observability.budget.ledger import Ledger as BudgetLedger
 from app.observability.budget.pools import Limits
 from app.observability.ops.check import service
@@ -180,16 +181,24 @@ def damaged_files(world: World) -> None:
     (folder / "x.envelope").write_text("")
 
 
+def state_of(world: World, dsn: str | None = None) -> Path:
+    """Where the service keeps the budget of a destination."""
+    settings = ObservabilitySettings(
+        dsn=dsn or world.environ["SENTRY_DSN"], spool_dir=world.environ["SENTRY_SPOOL_DIR"]
+    )
+    settings.state_dir.mkdir(mode=0o700, parents=True)
+    return settings.state_dir / "budget.json"
+
+
 def spent_budget(world: World) -> None:
     ledger = BudgetLedger(Limits(5000, 5_000_000), world.now.timestamp())
     raw = ledger.dump()
     raw["gone"] = {pool: 4500 if index == 0 else 0 for index, pool in enumerate(raw["gone"])}
-    path = Path(world.environ["SENTRY_SPOOL_DIR"]) / "budget.json"
-    path.write_text(json.dumps({"ledger": raw}))
+    state_of(world).write_text(json.dumps({"ledger": raw}))
 
 
 def torn_budget(world: World) -> None:
-    (Path(world.environ["SENTRY_SPOOL_DIR"]) / "budget.json").write_text("{")
+    state_of(world).write_text("{")
 
 
 def both_formats(world: World) -> None:
@@ -355,3 +364,14 @@ def test_offline_asks_nobody(world: World) -> None:
     assert world.codes() == set()
     assert world.sentry.calls == []
     assert world.sentry.envelopes == []
+
+
+def test_what_another_project_has_spent_is_not_this_services_business(world: World) -> None:
+    spent_budget(world)
+    assert "budget.spent" in world.codes()
+    mine, other = world.environ["SENTRY_DSN"], world.environ["SENTRY_DSN"] + "1"
+    state_of(world, other).write_text("{")
+    world.environ["SENTRY_DSN"] = other
+    assert "budget.unreadable" in world.codes()
+    world.environ["SENTRY_DSN"] = mine
+    assert "budget.unreadable" not in world.codes()

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.observability import Mode, ObservabilityConfigError, ObservabilitySettings
+from app.observability.counters import Counters
+from app.observability.delivery import DeliveryTransport
 from app.observability.settings import EXAMPLES
 from app.observability.validation import check_environment, slug
 
@@ -44,6 +46,29 @@ def test_a_wrong_dsn_stops_the_start(written: str) -> None:
     """Case 69."""
     with pytest.raises(ObservabilityConfigError, match="SENTRY_DSN"):
         ObservabilitySettings(dsn=written)
+
+
+def test_what_belongs_to_one_sentry_project_lies_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    def place(dsn: str | None) -> Path:
+        return ObservabilitySettings(dsn=dsn, spool_dir=tmp_path).state_dir
+
+    same = [DSN, DSN.replace("a1b2c3d4", "e5f6"), DSN.replace("/42", ":443/42"), DSN.replace("/42", "/042")]
+    others = [DSN.replace("/42", "/43"), DSN.replace("o0", "o1"), DSN.replace("/42", "/sub/42")]
+    assert len({place(dsn) for dsn in same}) == 1
+    assert len({place(dsn) for dsn in [DSN, None, *others]}) == 5
+    assert place(None) == tmp_path
+
+
+@pytest.mark.parametrize("dsn", [DSN, DSN.replace("https", "http"), DSN.replace("/42", ":9000/sub/042")])
+def test_that_folder_is_marked_like_those_of_the_envelopes(dsn: str, tmp_path: Path) -> None:
+    settings = ObservabilitySettings(dsn=dsn, spool_dir=tmp_path)
+    transport = DeliveryTransport(dsn, gate=lambda each: each, counters=Counters(), spool_dir=tmp_path)
+    try:
+        transport.keep_unpaid({"event_id": "a" * 32}, ("kind", "frame", "route"))
+        (folder,) = tmp_path.glob("worker-*")
+        assert folder.name.split("-")[1] == settings.destination
+    finally:
+        transport.kill()
 
 
 @pytest.mark.parametrize("written", ["", "   ", '""'])

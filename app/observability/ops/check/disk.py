@@ -92,7 +92,7 @@ def budget(at: Surroundings) -> Iterator[Finding]:
         return
     limits = Limits(settings.monthly_errors, settings.monthly_spans)
     try:
-        raw = json.loads((settings.spool_dir / "budget.json").read_text(encoding="utf-8"))
+        raw = json.loads((settings.state_dir / "budget.json").read_text(encoding="utf-8"))
         view = Ledger.load(limits, raw.get("ledger", {}), at.now.timestamp()).view(at.now.timestamp())
     except FileNotFoundError:
         return
