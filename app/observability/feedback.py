@@ -15,15 +15,16 @@ from urllib.parse import parse_qs
 import sentry_sdk
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from .access import RateLimit, address_of
 from .browsers import cors_headers, first, is_allowed_origin, rate_headers, read_body
 from .gate import ScrubbedEvent
-from .pages import wants_html
+from .pages import refusal, wants_html
 from .pipeline import Pipeline
 from .settings import Mode, ObservabilitySettings
 from .types import Event
+from .version import PACKAGE
 from .visitors import visitor_page
 
 PREFIX = "/_obs"
@@ -93,7 +94,7 @@ def report_feedback(
         "contact_email": email,
         "associated_event_id": event_id,
         "url": (url or "")[:MAX_URL_CHARS],
-        "source": "streamapi",
+        "source": PACKAGE,
     }
     event = _event(feedback, client.options)
     payload = scrub_feedback(event, _handle)
@@ -186,7 +187,7 @@ class FeedbackPages:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=cors_headers(request.scope, self.settings))
         if request.method != "POST":
-            return PlainTextResponse("Use POST.", 405, headers={"allow": "POST, OPTIONS"})
+            return refusal(request.scope, 405, "Use POST.", {"allow": "POST, OPTIONS"})
         if not is_allowed_origin(request.scope, self.settings):
             return self._answer(request, 403, "Not taken from this origin; see SENTRY_FEEDBACK_ORIGINS.")
         wait_s = self.limit.wait_s(address_of(request.scope, self.settings))
@@ -221,7 +222,7 @@ class FeedbackPages:
 
     def _asset(self, request: Request, content: bytes, media_type: str) -> Response:
         if request.method not in ("GET", "HEAD"):
-            return PlainTextResponse("Use GET.", 405, headers={"allow": "GET, HEAD"})
+            return refusal(request.scope, 405, "Use GET.", {"allow": "GET, HEAD"})
         headers = cors_headers(request.scope, self.settings)
         headers |= {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
         return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from .access import header
 from .types import AsgiScope
@@ -53,9 +53,21 @@ def _templates() -> "Environment":
 
 
 def render(template: str, status_code: int, /, **values: Any) -> HTMLResponse:
-    """Render a template of this folder as a page that nothing may cache or frame."""
+    """Render a template of this folder as a page that nothing may cache or frame.
+
+    Templates that link to a page of the module need `root_path`, the prefix under which the service is reached.
+    """
     text = _templates().get_template(template).render(style=_STYLE, **values)
     return HTMLResponse(text, status_code=status_code, headers=SECURITY_HEADERS)
+
+
+def refusal(
+    scope: AsgiScope, status_code: int, detail: str, headers: dict[str, str] | None = None
+) -> Response:
+    """Refuse a request in one sentence: text for a browser, JSON in FastAPI's form for everybody else."""
+    if wants_html(scope):
+        return PlainTextResponse(detail, status_code, headers)
+    return JSONResponse({"detail": detail}, status_code, headers)
 
 
 def wants_html(scope: AsgiScope) -> bool:

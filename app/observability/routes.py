@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeAlias
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 
 from .access import Access, RateLimit, address_of
-from .pages import render, wants_html
+from .pages import refusal, render, wants_html
+from .reasons import in_words
 from .recording import RecordingTransport
 from .settings import Mode, ObservabilitySettings
 from .state import Flow, UserContext, current_flow
@@ -86,7 +87,9 @@ class Pages:
         if refused is not None:
             return refused
         if self.handle.settings.mode is Mode.OFF:
-            return self._respond(request.scope, self._report(None, None, OFF_REASON, ()), None)
+            return self._respond(
+                request.scope, self._report(None, None, OFF_REASON, ()), None, _root(request)
+            )
         flow = current_flow()
         if flow is not None and flow.user is None:
             bind_user(TEST_USER)
@@ -99,7 +102,8 @@ class Pages:
             return refused
         transport = self.handle.transport
         items = transport.items()[::-1] if isinstance(transport, RecordingTransport) else []
-        return render("overview.html", 200, status=self.handle.status(), items=items)
+        status = self.handle.status()
+        return render("overview.html", 200, status=status, items=items, root_path=_root(request))
 
     async def status(self, request: Request) -> Response:
         """The same as JSON."""
@@ -110,20 +114,16 @@ class Pages:
         if verdict == 404:
             return JSONResponse({"detail": "Not Found"}, status_code=404)
         if request.method not in ("GET", "HEAD"):
-            return PlainTextResponse("Use GET.", status_code=405, headers={"allow": "GET, HEAD"})
+            return refusal(request.scope, 405, "Use GET.", {"allow": "GET, HEAD"})
         wait_s = limit.wait_s(address_of(request.scope, self.handle.settings)) if limit else 0.0
         if wait_s > 0:
             seconds = str(math.ceil(wait_s))
-            return PlainTextResponse(
-                f"Too many tests; try again in {seconds} s.",
-                status_code=429,
-                headers={"retry-after": seconds},
-            )
+            text = f"Too many tests; try again in {seconds} s."
+            return refusal(request.scope, 429, text, {"retry-after": seconds})
         if verdict == 401:
             challenge = {"www-authenticate": 'Basic realm="Sentry test", charset="UTF-8"'}
-            return PlainTextResponse(
-                "Needs SENTRY_TEST_TOKEN, as password or as Bearer token.", status_code=401, headers=challenge
-            )
+            text = "Needs SENTRY_TEST_TOKEN, as password or as Bearer token."
+            return refusal(request.scope, 401, text, challenge)
         return None
 
     async def answer_test(
@@ -141,9 +141,14 @@ class Pages:
         else:
             outcome = await _outcome(transport, event_id)
             report = self._report(
-                event_id, outcome.accepted is True, outcome.reason, removed, spooled=outcome.spooled
+                event_id,
+                outcome.accepted is True,
+                in_words(outcome.reason),
+                removed,
+                spooled=outcome.spooled,
             )
-        await self._respond(scope, report, recorded)(scope, receive, send)
+        # the flow's root path, as in a mounted application the scope's ends in the mount's path
+        await self._respond(scope, report, recorded, flow.root_path)(scope, receive, send)
         return True
 
     def _report(
@@ -169,10 +174,10 @@ class Pages:
         }
 
     @staticmethod
-    def _respond(scope: AsgiScope, report: dict[str, Any], event: Event | None) -> Response:
+    def _respond(scope: AsgiScope, report: dict[str, Any], event: Event | None, root_path: str) -> Response:
         status = 500
         if wants_html(scope):
-            return render("test.html", status, report=report, event=event)
+            return render("test.html", status, report=report, event=event, root_path=root_path)
         return JSONResponse(report, status_code=status, headers={"cache-control": "no-store"})
 
 
@@ -184,6 +189,10 @@ LOCAL_REASON = (
     "LOCAL mode: the event was recorded in memory and nothing left the process. "
     "Set SENTRY_ENABLED=true and SENTRY_DSN to send to Sentry."
 )
+
+
+def _root(request: Request) -> str:
+    return str(request.scope.get("root_path") or "")
 
 
 async def _outcome(transport: Any, event_id: str | None) -> Any:

@@ -3,11 +3,14 @@
 import json
 import re
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
 from app.observability import identify_user
 from app.observability.access import PER_ADDRESS
+from app.observability.counters import Fate
+from app.observability.reasons import in_words
 from tests.support.observability import client_of, local_sentry
 
 pytestmark = pytest.mark.anyio
@@ -130,3 +133,56 @@ async def test_only_the_last_fifty_envelopes_are_kept() -> None:
             for _ in range(60):
                 await client.get("/ok")
     assert len(recorder.transport.envelopes()) == 50
+
+
+@pytest.mark.parametrize("path", ["/test-sentry", "/observability", "/observability/status"])
+@pytest.mark.parametrize(
+    ("accept", "is_json"),
+    [("application/json", True), ("*/*", True), ("text/html,application/json;q=0.9", False)],
+)
+async def test_a_refusal_is_json_but_for_browsers(path: str, accept: str, is_json: bool) -> None:
+    app = FastAPI()
+    with local_sentry(app, test_token="-".join(("open", "sesame", "0123456789"))):
+        async with client_of(app, host="192.0.2.1") as client:
+            headers = {"accept": accept}
+            refused = await client.get(path, headers=headers)
+            wrong = await client.post(path, headers=headers)
+            if path == "/test-sentry":
+                many = [await client.get(path, headers=headers) for _ in range(PER_ADDRESS)][-1]
+                assert (many.status_code, says(many, is_json=is_json)[:14]) == (429, "Too many tests")
+                assert int(many.headers["retry-after"]) > 0
+    assert (refused.status_code, wrong.status_code) == (401, 405)
+    assert "SENTRY_TEST_TOKEN" in says(refused, is_json=is_json)
+    assert refused.headers["www-authenticate"].startswith("Basic ")
+    assert says(wrong, is_json=is_json) == "Use GET."
+    assert wrong.headers["allow"] == "GET, HEAD"
+
+
+def says(answer: httpx.Response, *, is_json: bool) -> str:
+    """The one sentence of a refusal, in the form that was asked for."""
+    if not is_json:
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        return answer.text
+    body = answer.json()
+    assert body.keys() == {"detail"}
+    return str(body["detail"])
+
+
+async def test_links_of_the_pages_keep_the_root_path() -> None:
+    app, site = FastAPI(), FastAPI()
+    site.mount("/shop/api", app)
+    with local_sentry(app):
+        async with client_of(site) as client:
+            browser = {"accept": "text/html"}
+            empty = await client.get("/shop/api/observability", headers=browser)
+            tested = await client.get("/shop/api/test-sentry", headers=browser)
+            full = await client.get("/shop/api/observability", headers=browser)
+    links = {link for page in (empty, tested, full) for link in re.findall(r'href="([^"]*)"', page.text)}
+    assert links == {"/shop/api/observability", "/shop/api/test-sentry"}
+
+
+@pytest.mark.parametrize("fate", list(Fate))
+def test_every_fate_has_a_sentence(fate: Fate) -> None:
+    sentence = in_words(fate)
+    assert sentence[0].isupper()
+    assert sentence.endswith((".", "?"))
