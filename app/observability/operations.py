@@ -14,9 +14,10 @@ from sentry_sdk.tracing import Span
 
 from .state import chain_of, current_flow, notes_of
 from .types import Event, Hint
+from .version import PACKAGE
 
 CONTEXT = "api_operation"
-ORIGIN = "manual.streamapi"
+ORIGIN = "manual." + PACKAGE.replace("-", "_")
 _FAILED = "__sentry_operation__"
 _running: "ContextVar[Operation | None]" = ContextVar("sentry_operation", default=None)
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,6 +1,6 @@
-"""Name and version of the release that is reported when SENTRY_RELEASE is not set.
+"""Name and version under which the module reports: in releases, as server, as source of feedback, in names of folders.
 
-A service that embeds a copy of this folder changes these two values or sets SENTRY_RELEASE.
+A service that embeds a copy of this folder writes its own two values here, and nowhere else.
 """
 
 PACKAGE = "streamapi"
