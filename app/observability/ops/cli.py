@@ -39,7 +39,12 @@ app.add_typer(railway, name="railway")
 @app.command("check")
 def check_set_up(
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask Sentry anything.")] = False,
-    root: Annotated[Path, typer.Option("--root", help="Folder with Procfile and railway.json.")] = Path(),
+    root: Annotated[
+        Path,
+        typer.Option(
+            "--root", help="Folder with Procfile, railway.json and .env.", exists=True, file_okay=False
+        ),
+    ] = Path(),
     as_json: AsJson = False,
 ) -> None:
     """Find what is wrong with variables, Sentry, clock, spool, budget and deployment, and say how to mend it."""

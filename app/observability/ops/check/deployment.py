@@ -1,12 +1,13 @@
 """Checks of how the service is started, stopped and deployed on Railway."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..railway import LAST_DAY_OF_JSON
 from ..settings import COMMAND
-from .finding import Finding, Surroundings, error, note, warning
+from .finding import Finding, Surroundings, error, note, reason, warning
 
 SOON_DAYS = 30
 MARGIN_S = 3
@@ -44,9 +45,24 @@ def read_start(at: Surroundings) -> str | None:
 def _procfile(root: Path) -> str | None:
     try:
         found = _WEB.search((root / "Procfile").read_text(encoding="utf-8"))
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return None
     return found[1] if found else None
+
+
+def procfile(at: Surroundings) -> Iterator[Finding]:
+    """A Procfile that can't be read."""
+    try:
+        (at.root / "Procfile").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as failure:
+        yield error(
+            "procfile.unreadable",
+            f"Procfile can't be read: {reason(failure)}.",
+            "Railway finds no start command in it.",
+            "Save it as UTF-8.",
+        )
 
 
 def config(at: Surroundings) -> Iterator[Finding]:
@@ -62,8 +78,15 @@ def config(at: Surroundings) -> Iterator[Finding]:
             "It is ignored or the deployment is refused.",
             "overlapSeconds and drainingSeconds are the names.",
         )
-    for key in ("overlapSeconds", "drainingSeconds", "healthcheckTimeout"):
-        value = at.deploy.get(key)
+    numbers = {
+        key: at.deploy.get(key)
+        for key in ("overlapSeconds", "drainingSeconds", "healthcheckTimeout", "numReplicas")
+    }
+    numbers |= {
+        f"multiRegionConfig.{name}.numReplicas": value.get("numReplicas")
+        for name, value in _regions(at).items()
+    }
+    for key, value in numbers.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             yield error(
                 "railway.not-a-number",
@@ -71,13 +94,20 @@ def config(at: Surroundings) -> Iterator[Finding]:
                 "It is refused.",
                 "No quotes.",
             )
-    if isinstance(at.deploy.get("preDeployCommand"), str):
+    commands = at.deploy.get("preDeployCommand")
+    if commands is not None and not isinstance(commands, list):
         yield error(
             "railway.not-a-list",
             "railway.json: preDeployCommand must be a list.",
             "It is refused.",
             "Use [...].",
         )
+
+
+def _regions(at: Surroundings) -> dict[str, dict[str, Any]]:
+    found = at.deploy.get("multiRegionConfig")
+    regions = found if isinstance(found, dict) else {}
+    return {name: value for name, value in regions.items() if isinstance(value, dict)}
 
 
 def end_of_json(at: Surroundings) -> Iterator[Finding]:
@@ -106,10 +136,10 @@ def end_of_json(at: Surroundings) -> Iterator[Finding]:
 
 def start(at: Surroundings) -> Iterator[Finding]:
     """A start command that loses the stop signal, or two that differ."""
-    command, procfile = read_start(at), _procfile(at.root)
+    command, other = read_start(at), _procfile(at.root)
     if command is None:
         return
-    if procfile is not None and procfile != command:
+    if other is not None and other != command:
         yield error(
             "start.differs",
             "Procfile and railway.json start different commands.",
@@ -184,11 +214,10 @@ def health(at: Surroundings) -> Iterator[Finding]:
 
 def replicas(at: Surroundings) -> Iterator[Finding]:
     """Several replicas that do not know of each other."""
-    regions = at.deploy.get("multiRegionConfig")
-    count = at.deploy.get("numReplicas") or 1
-    if isinstance(regions, dict):
-        count = sum(found.get("numReplicas") or 1 for found in regions.values() if isinstance(found, dict))
-    if not isinstance(count, int) or count < 2:
+    count = _count(at.deploy)
+    if regions := _regions(at):
+        count = sum(map(_count, regions.values()))
+    if count < 2:
         return
     if at.variable("RAILWAY_VOLUME_MOUNT_PATH"):
         yield error(
@@ -207,10 +236,17 @@ def replicas(at: Surroundings) -> Iterator[Finding]:
         )
 
 
+def _count(node: Mapping[str, Any]) -> int:
+    count = node.get("numReplicas")
+    return count if isinstance(count, int) and count else 1
+
+
 def strict_release(at: Surroundings) -> Iterator[Finding]:
     """A pre-deploy command through which Sentry can stop a deployment."""
-    commands = at.deploy.get("preDeployCommand") or []
-    if any("release" in str(command) and "--strict" in str(command) for command in commands):
+    commands = at.deploy.get("preDeployCommand")
+    if isinstance(commands, list) and any(
+        "release" in str(command) and "--strict" in str(command) for command in commands
+    ):
         yield note(
             "release.strict",
             "`release --strict` runs before the deploy.",
@@ -219,4 +255,4 @@ def strict_release(at: Surroundings) -> Iterator[Finding]:
         )
 
 
-CHECKS = (config, end_of_json, start, drain, health, replicas, strict_release)
+CHECKS = (procfile, config, end_of_json, start, drain, health, replicas, strict_release)

@@ -23,8 +23,8 @@ def spool(at: Surroundings) -> Iterator[Finding]:
     if at.settings is None or at.settings.mode is not Mode.LIVE:
         return
     folder = at.settings.spool_dir
-    existing = next((place for place in (folder, *folder.parents) if place.exists()), folder)
     try:
+        existing = next((place for place in (folder, *folder.parents) if place.exists()), folder)
         with tempfile.NamedTemporaryFile(dir=existing, prefix=".check-"):
             free = shutil.disk_usage(existing).free
     except OSError as failure:

@@ -45,6 +45,11 @@ def note(code: str, what: str, why: str, fix: str) -> Finding:
     return Finding(code, Severity.NOTE, what, why, fix)
 
 
+def reason(failure: OSError | UnicodeDecodeError) -> str:
+    """Say why a file could not be read, without what is in it."""
+    return "it is not UTF-8" if isinstance(failure, UnicodeDecodeError) else str(failure.strerror)
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """Everything that the checks look at, read once."""
@@ -57,6 +62,8 @@ class Surroundings:
     ops: OpsSettings
     is_offline: bool
     versions: Mapping[str, str]
+    sleeping: tuple[str, ...] = ()
+    """Faults that SENTRY_ENABLED=false passes over."""
     railway: Mapping[str, Any] | None = None
     railway_fault: str | None = None
     facts: dict[str, str] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from ...settings import PREFIX, Mode, ObservabilitySettings
 from ...validation import clean_text
 from ..settings import OpsSettings, is_loopback
-from .finding import Finding, Surroundings, error, note, warning
+from .finding import Finding, Surroundings, error, note, reason, warning
 
 OF_THE_SDK = ("SENTRY_DEBUG", "SENTRY_KEEP_ALIVE", "SENTRY_SPOTLIGHT", "SENTRY_SPOTLIGHT_ON_ERROR")
 OF_SENTRY_CLI = (
@@ -47,6 +47,32 @@ def faulty(at: Surroundings) -> Iterator[Finding]:
     for fault in at.faults:
         yield error(
             "settings.wrong", fault, "The service does not start with it.", "Set it as the example shows."
+        )
+
+
+def sleeping(at: Surroundings) -> Iterator[Finding]:
+    """Settings that would stop the start if Sentry were switched on."""
+    for fault in at.sleeping:
+        yield warning(
+            "settings.sleeping",
+            fault,
+            "SENTRY_ENABLED=false starts all the same; switched on, the service would not start.",
+            "Set it as the example shows.",
+        )
+
+
+def dotenv(at: Surroundings) -> Iterator[Finding]:
+    """A `.env` file that can't be read."""
+    try:
+        (at.root / ".env").read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        return
+    except (OSError, UnicodeDecodeError) as failure:
+        yield error(
+            "dotenv.unreadable",
+            f".env can't be read: {reason(failure)}.",
+            "None of its variables is used.",
+            "Save it as UTF-8, readable for the service's user.",
         )
 
 
@@ -251,4 +277,18 @@ def database(at: Surroundings) -> Iterator[Finding]:
             )
 
 
-CHECKS = (faulty, unknown, quoted, mode, release, rates, privacy, token, dsn, sdk_variables, database)
+CHECKS = (
+    faulty,
+    sleeping,
+    dotenv,
+    unknown,
+    quoted,
+    mode,
+    release,
+    rates,
+    privacy,
+    token,
+    dsn,
+    sdk_variables,
+    database,
+)
