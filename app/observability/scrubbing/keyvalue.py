@@ -6,7 +6,7 @@ from separator to separator, reads the name backwards and the value forwards; li
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from .harmless import looks_opaque
@@ -61,23 +61,14 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
     done = 0
     pending = KeyClass.NONE
     pending_end = -1
-    matches: Iterable[re.Match[str]] = SEPARATOR.finditer(text)
-    if "%" in text or "\\" in text or "->" in text or "&quot;" in text:
-        matches = sorted((*matches, *_RARE.finditer(text)), key=re.Match.start)
     blocks = []
     if "{" in text and "\n" in text and "variable " in text:
         blocks = [(m.end(), classify(m.group(1))) for m in _VARIABLE_BLOCK.finditer(text)]
     if "'," in text or '",' in text or "`," in text:
-        for item in _QUOTED_NAME.finditer(text):
-            kind = classify(item.group(2))
-            if kind is KeyClass.NONE or (item.group(1) and kind is not KeyClass.SECRET):
-                continue
-            span = read_value(text, item.end(), ",", kind, item.group(2), is_source, budget)
-            if span and not (item.group(1) and not looks_opaque(text[span.start : span.end])):
-                spans.append(span)
+        spans += _listed(text, classify, is_source, budget)
     is_patch = '"op' in text or "'op'" in text
     reverse = text[::-1]
-    for match in matches:
+    for match in _separators(text):
         at = match.start()
         if at < done:
             continue
@@ -147,3 +138,20 @@ def find_pairs(text: str, classify: Classify, is_url: bool = False, is_source: b
 
 
 _QUOTE_CHARS: Final = ("'", '"', "`", ";")
+
+
+def _separators(text: str) -> Iterable[re.Match[str]]:
+    if "%" in text or "\\" in text or "->" in text or "&quot;" in text:
+        return sorted((*SEPARATOR.finditer(text), *_RARE.finditer(text)), key=re.Match.start)
+    return SEPARATOR.finditer(text)
+
+
+def _listed(text: str, classify: Classify, is_source: bool, budget: list[int]) -> Iterator[Span]:
+    """Spans of values that follow their names as items of a list."""
+    for item in _QUOTED_NAME.finditer(text):
+        kind = classify(item.group(2))
+        if kind is KeyClass.NONE or (item.group(1) and kind is not KeyClass.SECRET):
+            continue
+        span = read_value(text, item.end(), ",", kind, item.group(2), is_source, budget)
+        if span and not (item.group(1) and not looks_opaque(text[span.start : span.end])):
+            yield span

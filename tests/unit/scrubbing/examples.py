@@ -104,7 +104,7 @@ RULES: Final[dict[str, Examples]] = {
             ("bounce for jane.doe@corp.example (550)", "jane.doe@corp.example"),
             ("q=jane.doe%2540corp.example", "jane.doe%2540corp.example"),
             ('{"to": "jane\\u0040corp.example"}', "jane\\u0040corp.example"),
-            ("open '/tmp/jane.doe@corp.example.json'", "jane.doe@corp.example"),
+            ("open '/data/jane.doe@corp.example.json'", "jane.doe@corp.example"),
             ("to jane.doe [at] corp [dot] example", "jane.doe [at] corp [dot] example"),
             ("to jane\uff20corp.example", "jane\uff20corp.example"),
         ),
