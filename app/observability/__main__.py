@@ -4,13 +4,15 @@ import sys
 
 
 def run() -> None:
-    """Start the command line, or say what it needs."""
+    """Start the command line, or say in one sentence which package it lacks."""
+    own = (__package__ or "observability").partition(".")[0]
     try:
         from .ops.cli import main
     except ModuleNotFoundError as error:
-        if error.name != "typer":
+        missing = (error.name or "").partition(".")[0]
+        if not missing or missing == own:
             raise
-        sys.exit("The command line needs the package typer: pip install typer")
+        sys.exit(f"The command line needs the package {missing}: pip install {missing}")
     main()
 
 

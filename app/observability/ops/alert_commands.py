@@ -14,7 +14,7 @@ from .common import AsJson, ops_settings, worded
 from .console import FINDINGS, OK, paint, say, say_json, table
 from .ownership import rule_faults
 from .release import open_api
-from .settings import variable
+from .settings import OpsConfigError, variable
 
 alerts = typer.Typer(help="Alert rules and ownership as code: sentry/alerts.toml.", no_args_is_help=True)
 
@@ -32,7 +32,7 @@ Adopt = Annotated[
 def alerts_validate(file: AlertFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
     """Check the file against what Sentry accepts, without asking Sentry. No token needed."""
     with worded(as_json):
-        document = load(file)
+        document = _document(file)
         faults = [*body_faults(document), *_ownership(document, file)[1]]
     if as_json:
         say_json({"faults": faults, "monitors": len(document.monitor), "alerts": len(document.alert)})
@@ -108,12 +108,18 @@ def _api() -> SentryApi:
 
 
 def _checked(file: Path) -> tuple[AlertDocument, str]:
-    document = load(file)
+    document = _document(file)
     rules, faults = _ownership(document, file)
     faults = [*body_faults(document), *faults]
     if faults:
         raise AlertFileError(file, faults)
     return document, rules
+
+
+def _document(file: Path) -> AlertDocument:
+    if not file.exists():
+        raise OpsConfigError(f"There is no file {file}. Name the alert rules with --file.")
+    return load(file)
 
 
 def _ownership(document: AlertDocument, file: Path) -> tuple[str, list[str]]:

@@ -17,6 +17,7 @@ from .check.run import check, look_around, resolved
 from .common import AsJson, ops_settings, unexpected, worded
 from .console import FINDINGS, OK, paint, say, say_json, table
 from .release import BUDGET_S, announce, deployment_from, open_api
+from .send_test import send_test
 from .settings import COMMAND, OpsConfigError, OpsSettings, variable
 
 HELP = """Look after the Sentry side of this service.
@@ -78,9 +79,6 @@ def send_one_of_each(
     as_json: AsJson = False,
 ) -> None:
     """Send a test error, transaction, log and metric, and say what Sentry accepted and where it is."""
-    # Imports the SDK and the whole module, which no other command needs.
-    from .send_test import send_test
-
     with worded(as_json):
         try:
             sent = send_test(ObservabilitySettings(), OpsSettings(), wait_s=wait_s)
@@ -103,12 +101,13 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "b
 @app.command("release")
 def release(
     strict: Annotated[
-        bool, typer.Option(help="Fail if Sentry could not be told. Blocks a deployment.")
+        bool, typer.Option(help="Fail if Sentry could not be told; that can stop a deployment.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell Sentry which release and commit go live, from Railway's variables. Ends well even if that
-    fails.
+    """Tell Sentry which release and commit go live, from Railway's variables.
+
+    Ends with exit code 0 even if Sentry could not be told, so that it never stops a deployment; --strict changes that.
     """
     error: str | None = None
     steps: tuple[str, ...] = ()
@@ -141,18 +140,22 @@ def railway_migrate(
     project: Annotated[str | None, typer.Option("--project", help="Name of the project on Railway.")] = None,
     names: Annotated[
         list[str] | None,
-        typer.Option("--variable", help="A variable of the service to keep; repeat it for more."),
+        typer.Option("--variable", help="Another variable of the service to keep. Repeat it for more."),
     ] = None,
 ) -> None:
     """Print the deployment of railway.json in the format that follows it. Changes nothing.
 
-    Run inside `railway run`, it knows project, service, repository, volume and the names (never the values) of the
-    variables.
+    Run inside `railway run`, it knows project, service, repository and volume, and of the variables that are set the
+    names (never the values) of these: SENTRY_*, DATABASE_URL, those in the .env.example beside railway.json, and
+    Railway's own switches such as RAILWAY_DEPLOYMENT_DRAINING_SECONDS. Railway removes what the file leaves out: name
+    every other variable of the service with --variable.
     """
     if language not in ("ts", "py"):
         raise typer.BadParameter("must be ts or py", param_hint="--lang")
     with worded(as_json=False):
-        found = railway_format.service_from(railway_format.read_config(file), tuple(names or ()))
+        known = railway_format.known_from(file.parent / ".env.example")
+        config = railway_format.read_config(file)
+        found = railway_format.service_from(config, tuple(names or ()), known=known)
         service = railway_format.renamed(found, project, name)
     say(
         (railway_format.as_typescript if language == "ts" else railway_format.as_python)(service).rstrip("\n")

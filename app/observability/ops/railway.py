@@ -26,6 +26,9 @@ OWN_VARIABLES = (
     "SENTRY_ENVIRONMENT",
     "SENTRY_TRACES_SAMPLE_RATE",
 )
+_SWITCHES = ("RAILWAY_DEPLOYMENT_", "RAILWAY_HEALTHCHECK_", "RAILWAY_RUN_", "RAILPACK_")
+_SET_BY_RAILWAY = "RAILWAY_DEPLOYMENT_ID"
+_EXAMPLE_LINE = re.compile(r"^([A-Za-z_]\w*)=", re.MULTILINE)
 _KEY = re.compile(r'^(\s*)"([A-Za-z_]\w*)":', re.MULTILINE)
 _PRESERVE, _SOURCE, _VOLUME = "@preserve@", "@source@", "@volume@"
 
@@ -64,21 +67,46 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def known_from(example: Path) -> tuple[str, ...]:
+    """Return the names of variables in a `.env.example`; none if there is no such file."""
+    try:
+        return tuple(_EXAMPLE_LINE.findall(example.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError):
+        return ()
+
+
 def service_from(
-    config: Mapping[str, Any], variables: tuple[str, ...] = (), environ: Mapping[str, str] | None = None
+    config: Mapping[str, Any],
+    variables: tuple[str, ...] = (),
+    environ: Mapping[str, str] | None = None,
+    known: tuple[str, ...] = (),
 ) -> Service:
-    """Describe the service with the names that Railway gave it, as far as the environment tells them."""
+    """Describe the service with the names that Railway gave it, as far as the environment tells them.
+
+    Args:
+        config: railway.json.
+        variables: More variables to keep, whether they are set or not.
+        environ: The environment; by default that of the process.
+        known: Variables to keep where they are set, besides SENTRY_*, DATABASE_URL and Railway's switches. The rest
+            of the environment belongs to the shell.
+    """
     environ = os.environ if environ is None else environ
     owner, repository = (
         variable("RAILWAY_GIT_REPO_OWNER", environ),
         variable("RAILWAY_GIT_REPO_NAME", environ),
     )
-    is_set = {name for name in environ if name.startswith("SENTRY_") or name in OWN_VARIABLES}
+    is_set = {
+        name
+        for name in environ
+        if name.startswith(("SENTRY_", *_SWITCHES)) or name in (*OWN_VARIABLES, *known)
+    } - {_SET_BY_RAILWAY}
+    # Outside `railway run` nobody knows what Railway holds; then the usual ones are kept in any case.
+    usual = () if variable("RAILWAY_PROJECT_NAME", environ) and is_set else OWN_VARIABLES
     return Service(
         project=variable("RAILWAY_PROJECT_NAME", environ) or PACKAGE,
         name=variable("RAILWAY_SERVICE_NAME", environ) or PACKAGE,
         config=config,
-        variables=tuple(sorted({*(is_set or OWN_VARIABLES), *variables})),
+        variables=tuple(sorted({*is_set, *usual, *variables})),
         repository=f"{owner}/{repository}" if owner and repository else None,
         branch=variable("RAILWAY_GIT_BRANCH", environ) or "main",
         volume=variable("RAILWAY_VOLUME_NAME", environ),

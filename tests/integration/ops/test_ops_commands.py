@@ -252,6 +252,47 @@ def test_variables_of_a_dotenv_file_are_read_as_the_service_reads_them(tmp_path:
     assert variables["SENTRY_SLOW_QUERY_MS"]["value"] == "7"
 
 
+def test_migrate_keeps_the_variables_that_the_example_beside_the_deployment_names(tmp_path: Path) -> None:
+    (tmp_path / "railway.json").write_text("{}")
+    (tmp_path / ".env.example").write_text("# Level.\nLOG_LEVEL=info\nOTHER=\n")
+    done = ops_command(
+        "railway",
+        "migrate",
+        "--file",
+        str(tmp_path / "railway.json"),
+        "--variable",
+        "MINE",
+        LOG_LEVEL="debug",
+    )
+    assert "LOG_LEVEL: preserve()" in done.text
+    assert "MINE: preserve()" in done.text
+    assert "OTHER" not in done.text
+
+
+@pytest.mark.parametrize(
+    "arguments", [("alerts", "validate"), ("alerts", "plan"), ("alerts", "apply"), ("railway", "migrate")]
+)
+def test_a_file_that_does_not_exist_is_wrong_use(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = ops_command(*arguments, "--file", str(tmp_path / "nowhere"))
+    assert (done.code, "nowhere" in done.text) == (2, True)
+
+
+@pytest.mark.parametrize("module", ["typer", "httpx"])
+def test_a_missing_package_is_named_in_a_sentence(tmp_path: Path, module: str) -> None:
+    # A finder that knows no such module, as where it is not installed.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+    )
+    done = in_a_process(tmp_path, "--help", PYTHONPATH=os.pathsep.join((str(tmp_path), str(ROOT))))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"The command line needs the package {module}: pip install {module}\n"
+
+
 def test_migrate_prints_what_ships() -> None:
     for language in ("ts", "py"):
         done = ops_command("railway", "migrate", "--lang", language, "--file", str(ROOT / "railway.json"))

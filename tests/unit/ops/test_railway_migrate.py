@@ -14,6 +14,7 @@ from app.observability.ops.railway import (
     Service,
     as_python,
     as_typescript,
+    known_from,
     read_config,
     service_from,
 )
@@ -189,6 +190,20 @@ def test_names_come_from_railway_and_values_of_variables_never_show() -> None:
 
 def test_without_railways_variables_the_usual_ones_are_kept() -> None:
     assert service_from(CONFIG, environ={}).variables == OWN_VARIABLES
+    with_one = service_from(CONFIG, environ={"SENTRY_ORG": "acme"})
+    assert with_one.variables == tuple(sorted((*OWN_VARIABLES, "SENTRY_ORG")))
+
+
+def test_every_variable_of_the_example_and_every_switch_that_is_set_is_kept() -> None:
+    known = known_from(ROOT / ".env.example")
+    assert {"PORT", "LOG_LEVEL", "UPSTREAM_TIMEOUT_S", "SENTRY_DSN"} <= set(known)
+    kept = dict.fromkeys((*known, "RAILWAY_DEPLOYMENT_DRAINING_SECONDS", "RAILWAY_RUN_UID"), "1")
+    environ = {**kept, "RAILWAY_PROJECT_NAME": "shop", "RAILWAY_DEPLOYMENT_ID": "1", "HOME": "/root"}
+    assert service_from(CONFIG, environ=environ, known=known).variables == tuple(sorted(kept))
+
+
+def test_without_an_example_nothing_more_is_known(tmp_path: Path) -> None:
+    assert known_from(tmp_path / ".env.example") == ()
 
 
 def test_overrides_for_single_environments_are_refused_with_a_reason(tmp_path: Path) -> None:
