@@ -3,6 +3,7 @@
 Listens on the `Engine` class, so every engine of the process is seen, asyncpg and aiosqlite alike. A refused
 connection, a DNS failure and an exhausted pool fire no SQLAlchemy event at all, so `Pool.connect` is wrapped. Never
 changes what the application sees: SQLAlchemy would raise a listener's exception to it, so the listeners are total.
+SQLAlchemy is imported where it is needed only: a service without a database need not have it.
 """
 
 import asyncio
@@ -10,17 +11,18 @@ import functools
 import logging
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sentry_sdk
 from sentry_sdk.integrations import Integration
-from sqlalchemy import event
-from sqlalchemy.engine import URL, Engine
-from sqlalchemy.pool import Pool
 
 from .budget.leases import is_own_work
 from .dbqueries import begin_query, end_query
 from .dbreports import note_failure
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool import Pool
 
 logger = logging.getLogger(__name__)
 _engines: "weakref.WeakKeyDictionary[Any, Any]" = weakref.WeakKeyDictionary()
@@ -39,12 +41,20 @@ class SqlalchemyIntegration(Integration):
     @staticmethod
     def setup_once() -> None:
         """Listen on all engines; the listeners do nothing while another client, or none, is active."""
+        from sqlalchemy import event
+        from sqlalchemy.engine import URL, Engine
+
         event.listen(Engine, "before_cursor_execute", _before_query)
         event.listen(Engine, "after_cursor_execute", _after_query)
         event.listen(Engine, "handle_error", _on_error)
         _watch_pools()
         # a URL is a tuple, which the SDK would take apart: the password on its own can be told from no other word
         URL.__sentry_repr__ = repr  # type: ignore[attr-defined]
+
+
+def has_sqlalchemy() -> bool:
+    """Whether SQLAlchemy is installed."""
+    return find_spec("sqlalchemy") is not None
 
 
 def _integration() -> SqlalchemyIntegration | None:
@@ -103,6 +113,8 @@ def _on_error(context: Any) -> None:
 
 def watch_engine(engine: Any) -> None:
     """Name this engine (sync or async) in the failures of its pool: system, host and database; survives `dispose()`."""
+    from sqlalchemy import event
+
     sync_engine = getattr(engine, "sync_engine", engine)
     _own_pool(sync_engine)
     if not event.contains(sync_engine, "engine_disposed", _own_pool):
@@ -115,12 +127,14 @@ def _own_pool(engine: Any) -> None:
 
 def _watch_pools() -> None:
     """Wrap the one method by which every pool hands out connections; does nothing while no client is active."""
+    from sqlalchemy.pool import Pool
+
     connect = Pool.connect
     if getattr(connect, "watches_for_sentry", False):
         return
 
     @functools.wraps(connect)
-    def watched(pool: Pool) -> Any:
+    def watched(pool: "Pool") -> Any:
         try:
             return connect(pool)
         except (Exception, asyncio.CancelledError) as error:

@@ -12,7 +12,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import sentry_sdk
-from greenlet import getcurrent  # type: ignore[import-untyped]  # comes with SQLAlchemy's asyncio extra
 from sentry_sdk.tracing import Span
 
 from .capture import is_in_app
@@ -163,6 +162,8 @@ def calling_frames() -> list[tuple[FrameType, int]]:
     """The stack, innermost first, across the greenlets in which SQLAlchemy runs its synchronous half."""
     frames: list[tuple[FrameType, int]] = []
     frame: FrameType | None = sys._getframe(1)
+    from greenlet import getcurrent  # type: ignore[import-untyped]  # comes with SQLAlchemy's asyncio extra
+
     greenlet = getcurrent()
     while frame is not None and len(frames) < MAX_STACK:
         frames.append((frame, frame.f_lineno))

@@ -25,7 +25,7 @@ from sentry_sdk.integrations.logging import (
 from .attributes import keep_field_names
 from .authentication import Refusals
 from .capture import ExceptionEnricher, drop_reported, judge_first
-from .database import SqlalchemyIntegration, watch_engine
+from .database import SqlalchemyIntegration, has_sqlalchemy, watch_engine
 from .dbreports import tag_database_failure
 from .feedback import FeedbackPages
 from .feedback import use as use_for_feedback
@@ -204,7 +204,7 @@ def _start(handle: Observability, shared_engine: Any) -> None:
         integrations=[
             FastApiIntegration(),
             WebSocketIntegration(),
-            SqlalchemyIntegration(slow_query_ms=settings.slow_query_ms),
+            *([SqlalchemyIntegration(settings.slow_query_ms)] if has_sqlalchemy() else []),
             # spans of external calls; the SDK's own costs more and records whole addresses
             HttpxIntegration(host.lower() for host in settings.trace_targets),
             # breadcrumbs from INFO, events from ERROR, Sentry logs from the set level if they are wanted
