@@ -19,6 +19,7 @@ from .version import PACKAGE
 CONTEXT = "api_operation"
 ORIGIN = "manual." + PACKAGE.replace("-", "_")
 _FAILED = "__sentry_operation__"
+_TRACE = "__sentry_operation_trace__"
 _running: "ContextVar[Operation | None]" = ContextVar("sentry_operation", default=None)
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,6 +82,8 @@ class Operation:
         _running.set(self._outer)
         if error is not None:
             notes_of(error).setdefault(_FAILED, {**self.context, "outcome": "failed"})
+            if self._span is not None and self._previous_scope is not None:
+                notes_of(error).setdefault(_TRACE, self._span.get_trace_context())
         elif self._outer is not None:
             self._outer.publish()
         elif current_flow() is None:
@@ -142,12 +145,18 @@ def operation(op: str, *, name: str, context: dict[str, Any] | None = None) -> O
 
 
 def name_failed_operation(event: Event, hint: Hint) -> Event:
-    """Enricher: give an event the context of the operation that its exception left first."""
+    """Enricher: give an event the context of the operation that its exception left first.
+
+    What ends a script is captured when nothing runs any more: it also gets the trace of the operation it came from.
+    """
     error = (hint.get("exc_info") or (None, None))[1]
     if error is not None:
         for link in chain_of(error):
-            context = notes_of(link).get(_FAILED)
-            if context is not None:
-                event.setdefault("contexts", {})[CONTEXT] = context
+            notes = notes_of(link)
+            if _FAILED in notes:
+                contexts = event.setdefault("contexts", {})
+                contexts[CONTEXT] = notes[_FAILED]
+                if _TRACE in notes and current_flow() is None and sentry_sdk.get_current_span() is None:
+                    contexts["trace"] = dict(notes[_TRACE])
                 break
     return event

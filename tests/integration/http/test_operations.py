@@ -123,6 +123,25 @@ async def test_outside_a_request_each_is_a_transaction_in_a_trace_of_its_own() -
     assert Scope.get_current_scope().span is None
 
 
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+async def test_what_it_raises_outside_a_request_stays_in_its_trace(rate: float) -> None:
+    observed = Observed(traces_sample_rate=rate)
+    traces = []
+
+    @operation("job", name="Nightly")
+    def fail(error: Exception) -> None:
+        traces.append(sentry_sdk.get_current_scope().get_trace_context()["trace_id"])
+        raise error
+
+    for error in (ValueError("first"), KeyError("second")):
+        with pytest.raises(type(error)):
+            fail(error)
+        sentry_sdk.capture_exception(error)  # as what ends a script is: after the operation
+    assert [event["contexts"]["trace"]["trace_id"] for event in observed.events] == traces
+    assert len(set(traces)) == 2
+    assert [each["contexts"]["trace"]["trace_id"] for each in observed.transactions] == traces * int(rate)
+
+
 async def test_what_ran_before_does_not_name_the_requests_that_follow() -> None:
     with sentry_sdk.new_scope() as scope:
         observed = Observed(traces_sample_rate=1.0)
