@@ -64,8 +64,9 @@ class Access:
         self._token = settings.test_token.get_secret_value() if settings.test_token else None
 
     def to_test(self, scope: AsgiScope) -> int:
-        """/test-sentry: open in staging, in development to local peers, else with the token."""
-        return 200 if self._environment == "staging" else self.to_insides(scope)
+        """/test-sentry: open in staging while no token is set, in development to local peers, else with the token."""
+        is_open = self._environment == "staging" and self._token is None
+        return 200 if is_open else self.to_insides(scope)
 
     def to_insides(self, scope: AsgiScope) -> int:
         """Pages that show events: open to local peers in development, else with the token."""

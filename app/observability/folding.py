@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 
 import sentry_sdk
 
-from .budget import Alarm, Budget, BudgetFile, FoldKey, Reason, Tally
+from .budget import MAX_TESTS_A_DAY, Alarm, Budget, BudgetFile, FoldKey, Payment, Reason, Tally
 from .budget.leases import SharedLeases
 from .capture import is_in_app
 from .counters import Counters, Fate
@@ -46,6 +46,8 @@ class Disk(Protocol):
 
 class ErrorFolding:
     """Judges every error event by its kind; thread-safe, no I/O in `decide`.
+
+    Test errors are never folded: /test-sentry pays for them before it raises.
 
     Args:
         budget: Folds and pays.
@@ -147,6 +149,18 @@ class ErrorFolding:
         self.start()
         self._wake.set()
         return True
+
+    def pay_test(self) -> str | None:
+        """Pay for a test error, which is never folded, or return in words why it must not be sent."""
+        self.start()
+        payment = self.budget.pay_test()
+        if payment is Payment.PAID:
+            return None
+        if payment is Payment.DAY_IS_FULL:
+            return f"{MAX_TESTS_A_DAY} test errors were sent today; the next can be sent after midnight UTC."
+        month = self.budget.forecast()
+        used = f"{month.errors_sent:,} of {month.errors_limit:,} errors of this month are used"
+        return f"The budget has no room for a test error now (SENTRY_MONTHLY_ERRORS): {used}. See /observability."
 
     def pay_transaction(self, spans: int) -> bool:
         """Pay for a transaction with `spans` spans, itself included; False if the month has no room for it."""

@@ -80,6 +80,14 @@ class Observability:
             "pending_occurrences": self.folding.budget.pending(),
         }
 
+    def refuse_test(self) -> str | None:
+        """Count a test error in the month's budget; return in words why it must not be sent, if that is so.
+
+        In LOCAL mode it is never refused, as nothing is sent; what LIVE mode would refuse is not counted there either.
+        """
+        refusal = self.folding.pay_test() if self.folding is not None else None
+        return refusal if self.mode is Mode.LIVE else None
+
     def close(self) -> None:
         """Deliver what is left before the process ends: counts not yet reported, then everything queued.
 

@@ -43,6 +43,9 @@ class Handle(Protocol):
     def status(self) -> dict[str, Any]:
         """Everything that /observability shows."""
 
+    def refuse_test(self) -> str | None:
+        """Pay for a test error; in words why it must not be sent, if that is so."""
+
 
 NO_MATCH: tuple[Match, AsgiScope] = (Match.NONE, {})
 """Every request of the service asks first whether it is for us."""
@@ -82,7 +85,7 @@ class Pages:
         return {TEST_PATH: self.test, OVERVIEW_PATH: self.overview, STATUS_PATH: self.status}
 
     async def test(self, request: Request) -> Response:
-        """Raise the test error through the real path; `answer_test` reports what became of it."""
+        """Raise the test error through the real path, once it is paid for; `answer_test` reports its fate."""
         refused = self._refused(request, self.access.to_test(request.scope), limit=self.test_limit)
         if refused is not None:
             return refused
@@ -90,6 +93,9 @@ class Pages:
             return self._respond(
                 request.scope, self._report(None, None, OFF_REASON, ()), None, _root(request)
             )
+        reason = self.handle.refuse_test()
+        if reason is not None:
+            return refusal(request.scope, 429, reason)
         flow = current_flow()
         if flow is not None and flow.user is None:
             bind_user(TEST_USER)

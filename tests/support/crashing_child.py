@@ -1,7 +1,8 @@
-"""A process that fails in many new ways at once and is gone: `python -m tests.support.crashing_child KINDS HOW [TIMES]`.
+"""A process that fails in many new ways at once and is gone.
 
-It prints the id of every event and how long capturing took, then ends as it is told: killed by SIGKILL, or in order
-(`exit`), or when its input is closed (`wait`). Settings come from SENTRY_* variables.
+`python -m tests.support.crashing_child KINDS HOW [TIMES]` prints the id of every event and how long capturing took,
+then ends as it is told: killed by SIGKILL, or in order (`exit`), or when its input is closed (`wait`). Settings come
+from SENTRY_* variables.
 """
 
 import os

@@ -27,6 +27,7 @@ class Holder:
     before: Units = field(default_factory=no_units)
     demand: float = 0.0
     volume: int = 0
+    tests: int = 0
     lost: bool = False
 
     def charged(self, pool: Pool) -> int:
@@ -52,6 +53,8 @@ class Request:
     """Spans a second it would spend at a sample rate of 1."""
     volume: int = 0
     """Error occurrences since its birth, reported or not."""
+    tests: int = 0
+    """Test errors since its birth."""
     leaving: bool = False
 
 
@@ -69,6 +72,7 @@ class View:
     volume_today: int
     errors_today: int
     spans_today: int
+    tests_today: int
     spans_free: int
 
 

@@ -13,9 +13,10 @@ from .journal import Journal
 from .ledger import Alarm
 from .pools import Pool
 from .settling import Settling
-from .verdicts import FOLDED, HELD_BACK, Tally, Verdict
+from .verdicts import FOLDED, HELD_BACK, Payment, Tally, Verdict
 
 MAX_TALLIES = 256
+MAX_TESTS_A_DAY = 50
 
 
 class Budget(Settling):
@@ -156,6 +157,26 @@ class Budget(Settling):
             journal, lines = self._note_all(tallies)
         _write(journal, lines)
         return tallies
+
+    def pay_test(self, now: float | None = None) -> Payment:
+        """Pay for a test error, which is never folded, and say whether it may be sent.
+
+        What a shared budget has spent is known as of the last settlement, so several processes may send a few more
+        than `MAX_TESTS_A_DAY` between two of them; the month's limit holds exactly.
+        """
+        now = self._clock() if now is None else now
+        with self._lock:
+            stock = self._stock
+            stock.refill(now)
+            if stock.tests_today() >= MAX_TESTS_A_DAY:
+                return Payment.DAY_IS_FULL
+            if self.limits.errors and not (stock.take(Pool.STEADY, now) or stock.take(Pool.NEW, now)):
+                self.is_urgent = self.is_urgent or not self._is_dry
+                return Payment.NO_ROOM
+            stock.tests += 1
+            stock.volume += 1
+            self.is_dirty = self.is_urgent = True  # the other processes should hear of it
+            return Payment.PAID
 
     # spans
 

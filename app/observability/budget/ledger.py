@@ -53,7 +53,7 @@ class Ledger:
         self.crash_loop_grant = 0.0
         self.starts: list[float] = []
         self.day = int(now // DAY_S)
-        self.totals = {"volume": 0, "errors": 0, "spans": 0}
+        self.totals = {"volume": 0, "errors": 0, "spans": 0, "tests": 0}
         self.day_start = dict(self.totals)
         self._pools = limits.pools()
 
@@ -98,6 +98,7 @@ class Ledger:
             volume_today=self.totals["volume"] - self.day_start["volume"],
             errors_today=self.totals["errors"] - self.day_start["errors"],
             spans_today=self.totals["spans"] - self.day_start["spans"],
+            tests_today=self.totals["tests"] - self.day_start["tests"],
             spans_free=self._pools[Pool.SPANS] - spans,
         )
 
@@ -150,6 +151,8 @@ class Ledger:
             self.totals["spans" if pool is Pool.SPANS else "errors"] += more
         self.totals["volume"] += max(0, request.volume - holder.volume)
         holder.volume = max(holder.volume, request.volume)
+        self.totals["tests"] += max(0, request.tests - holder.tests)
+        holder.tests = max(holder.tests, request.tests)
         holder.demand = request.demand
         holder.seen = now
 
@@ -245,6 +248,7 @@ class Ledger:
                     "before": dict(holder.before),
                     "demand": holder.demand,
                     "volume": holder.volume,
+                    "tests": holder.tests,
                 }
                 for name, holder in self.holders.items()
             },
@@ -268,8 +272,8 @@ class Ledger:
         ledger.crash_loop_grant = float(raw["crash_loop_grant"])
         ledger.starts = [float(start) for start in raw.get("starts", ())]
         ledger.day = int(raw["day"])
-        ledger.day_start = {name: int(raw["day_start"][name]) for name in ledger.totals}
-        ledger.totals = {name: int(raw["totals"][name]) for name in ledger.totals}
+        ledger.day_start = {name: int(raw["day_start"].get(name, 0)) for name in ledger.totals}
+        ledger.totals = {name: int(raw["totals"].get(name, 0)) for name in ledger.totals}
         for name, entry in raw["holders"].items():
             ledger.holders[str(name)] = Holder(
                 born=float(entry["born"]),
@@ -279,5 +283,6 @@ class Ledger:
                 before=read_units(entry["before"]),
                 demand=float(entry["demand"]),
                 volume=int(entry["volume"]),
+                tests=int(entry.get("tests", 0)),
             )
         return ledger

@@ -24,6 +24,8 @@ class Stock:
         self.ledger = ledger
         self.alarms: list[Alarm] = []
         self.volume = 0
+        self.tests = 0
+        """Test errors paid for."""
         self.demand = Demand(now)
         self.view = Ledger(limits, now).view(now)
         self.set_rate = 1.0
@@ -33,6 +35,8 @@ class Stock:
         self._ahead = {pool: limits.block(pool) for pool in Pool}
         self._owed_spans = 0
         self._told_demand = 0.0
+        self._brought_tests = 0
+        self._told_tests = 0
         self._retry_at = dict.fromkeys(Pool, now)
         self._cap = 1.0
         self._cap_until = now
@@ -103,11 +107,16 @@ class Stock:
         own = self.demand.per_second(now)
         return max(own, self.view.demand - self._told_demand + own)
 
+    def tests_today(self) -> int:
+        """Return the test errors of this UTC day: all of them as of the last settlement, and ours since."""
+        return self.view.tests_today + self.tests - self._told_tests
+
     def request(self, now: float, owed: Mapping[Pool, int], *, leaving: bool = False) -> Request:
         """Return what to bring to a settlement."""
         units = no_units() | {Pool.SPANS: self._owed_spans} | dict(owed)
         self._owed_spans = 0
         self._told_demand = self.demand.per_second(now)
+        self._brought_tests = self.tests
         return Request(
             holder=self.holder,
             spent=dict(self._spent),
@@ -115,6 +124,7 @@ class Stock:
             owed=units,
             demand=self._told_demand,
             volume=self.volume,
+            tests=self.tests,
             leaving=leaving,
         )
 
@@ -122,6 +132,7 @@ class Stock:
         """Take over the result of a settlement."""
         self._ceiling = dict(grant.granted)
         self.view = grant.view
+        self._told_tests = self._brought_tests
         self.alarms.extend(grant.alarms)
 
     def refill(self, now: float, owed: Mapping[Pool, int] | None = None) -> None:

@@ -1,6 +1,7 @@
 """What a budget answers: a verdict on an occurrence, and counts to be sent as events of their own. Pure data."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from .folding import FoldKey, Reason
@@ -34,6 +35,14 @@ class Verdict:
     occurrences: int
     reason: Reason
     instead: Tally | None = None
+
+
+class Payment(StrEnum):
+    """Whether a test error was paid for, or why it must not be sent."""
+
+    PAID = "paid"
+    DAY_IS_FULL = "day_is_full"
+    NO_ROOM = "no_room"
 
 
 FOLDED = Verdict(admit=False, occurrences=0, reason=Reason.FOLDED)
