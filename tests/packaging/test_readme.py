@@ -1,11 +1,17 @@
 """What the README shows is what the service does."""
 
+import ast
 import json
 import re
+import shlex
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from app.observability import ObservabilitySettings
 from app.observability.ops.settings import OpsSettings
@@ -64,3 +70,33 @@ def test_every_signal_names_a_test_that_exists() -> None:
         for path in named:
             folders = (PROJECT / "tests" / part for part in ("", "integration", "unit"))
             assert any((folder / path).exists() for folder in folders), path
+
+
+def test_the_readme_installs_what_a_copy_of_the_module_imports_in_the_lowest_versions() -> None:
+    [line] = re.findall(r"^pip install (.+)$", README, re.MULTILINE)
+    said = {Requirement(each) for each in shlex.split(line)}
+    dependencies = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    lowest = {
+        each.name: f"{each.name}>={bound.version}"
+        for each in map(Requirement, dependencies)
+        for bound in each.specifier
+        if bound.operator == ">="
+    }
+    needed = imported_distributions(PROJECT / "app" / "observability") & lowest.keys()
+    assert "sqlalchemy" in needed
+    assert said == {Requirement(lowest[name]) for name in needed - {"sqlalchemy"}}
+    series = ".".join(lowest["sqlalchemy"].partition(">=")[2].split(".")[:2])
+    assert f"A service with a database also needs SQLAlchemy {series}." in README
+
+
+def imported_distributions(folder: Path) -> set[str]:
+    """Names of the packages that must be installed for all imports in a folder to work."""
+    modules = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules.add(node.module.partition(".")[0])
+    owners = packages_distributions()
+    return {canonicalize_name(owner) for module in modules for owner in owners.get(module, ())}
