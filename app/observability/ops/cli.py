@@ -18,7 +18,7 @@ from .common import AsJson, ops_settings, unexpected, worded
 from .console import FINDINGS, OK, paint, say, say_json, table
 from .release import BUDGET_S, announce, deployment_from, open_api
 from .send_test import send_test
-from .settings import COMMAND, OpsConfigError, OpsSettings, variable
+from .settings import COMMAND, OpsConfigError, OpsSettings, checked_dsn, variable
 
 HELP = """Look after the Sentry side of this service.
 
@@ -78,8 +78,13 @@ def send_one_of_each(
     ] = 10.0,
     as_json: AsJson = False,
 ) -> None:
-    """Send a test error, transaction, log and metric, and say what Sentry accepted and where it is."""
+    """Send a test error, transaction, log and metric, and say what Sentry accepted and where it is.
+
+    Sends to SENTRY_DSN whatever SENTRY_ENABLED says. Keeps nothing: what could not be sent is not sent later.
+    """
     with worded(as_json):
+        if dsn := variable("SENTRY_DSN"):
+            checked_dsn(dsn)
         try:
             sent = send_test(ObservabilitySettings(), OpsSettings(), wait_s=wait_s)
         except ObservabilityConfigError as error:
@@ -88,11 +93,11 @@ def send_one_of_each(
         say_json({"sent": list(map(asdict, sent))})
     else:
         for item in sent:
-            verdict = {True: "accepted", False: "refused", None: "unknown"}[item.accepted]
-            colour = "green" if item.accepted else "red"
-            reason = "" if item.accepted else f" ({item.reason})"
-            say(f"{item.kind:12}{paint(verdict, colour)}{reason}  {item.link or item.id or ''}".rstrip())
-    raise typer.Exit(OK if all(item.accepted for item in sent) else FINDINGS)
+            verdict = {True: "accepted", False: "refused", None: "off" if item.is_off else "unknown"}
+            colour = "green" if item.accepted else "blue" if item.is_off else "red"
+            rest = (item.link or item.id or "") if item.accepted else item.reason
+            say(f"{item.kind:12}{paint(f'{verdict[item.accepted]:10}', colour)}{rest}".rstrip())
+    raise typer.Exit(OK if all(item.accepted or item.is_off for item in sent) else FINDINGS)
 
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}

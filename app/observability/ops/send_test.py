@@ -1,6 +1,9 @@
 """`send-test`: send one of each kind through the real pipeline, and say what Sentry took and where to find it."""
 
+import contextlib
+import logging
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import TimeoutError as NoAnswerError
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +12,10 @@ from urllib.parse import quote
 import sentry_sdk
 
 from ..counters import Fate
+from ..delivery import notices
 from ..handle import Observability
 from ..operations import operation
+from ..reasons import in_words
 from ..routes import issue_url
 from ..sentry import init_sentry
 from ..settings import ObservabilitySettings
@@ -29,19 +34,24 @@ _CATEGORIES = {
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of one test item. `accepted` is None if no answer came."""
+    """What became of one test item, in words. `accepted` is None if no answer came, or the item is off."""
 
     kind: str
     accepted: bool | None
     reason: str
     id: str | None = None
     link: str | None = None
+    is_off: bool = False
+
+
+NO_ANSWER = "No answer in time."
 
 
 def send_test(settings: ObservabilitySettings, ops: OpsSettings, *, wait_s: float) -> list[Sent]:
     """Send a test error, transaction, log and metric and wait at most `wait_s` seconds for the answers.
 
-    Sends even where the service itself would not: whoever runs the command wants to see it arrive.
+    Sends even where the service itself would not (SENTRY_ENABLED=false): whoever runs the command wants to see it
+    arrive. Only metrics follow SENTRY_ENABLE_METRICS, which may be false because Sentry takes none.
 
     Raises:
         OpsConfigError: There is no DSN, or the links could not be made.
@@ -50,7 +60,7 @@ def send_test(settings: ObservabilitySettings, ops: OpsSettings, *, wait_s: floa
         ops.api_url(settings.dsn)
     if not settings.dsn:
         raise OpsConfigError("SENTRY_DSN must be set: there is nowhere to send to.")
-    with tempfile.TemporaryDirectory(prefix="send-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="send-test-") as folder, _no_promises():
         # A spool and a budget of its own: the test neither waits behind what the service left nor spends from it.
         changes = {
             "enabled": True,
@@ -67,11 +77,24 @@ def send_test(settings: ObservabilitySettings, ops: OpsSettings, *, wait_s: floa
                 _error(handle, ops, error_id),
                 _counted(handle, "transaction", trace_id, _trace_link(settings, ops, trace_id)),
                 _counted(handle, "log", None, _explore_link(settings, ops, "logs")),
-                _counted(handle, "metric", None, _explore_link(settings, ops, "metrics")),
+                _counted(handle, "metric", None, _explore_link(settings, ops, "metrics"))
+                if settings.enable_metrics
+                else Sent("metric", None, "SENTRY_ENABLE_METRICS is false.", is_off=True),
             ]
         finally:
             handle.close()
             sentry_sdk.get_client().close(timeout=0)
+
+
+@contextlib.contextmanager
+def _no_promises() -> Iterator[None]:
+    """Keep delivery from saying that events are sent later: the spool of this command is gone when it ends."""
+    before = notices.logger.level
+    notices.logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        notices.logger.setLevel(before)
 
 
 def _capture() -> tuple[str | None, str | None]:
@@ -92,18 +115,28 @@ def _capture() -> tuple[str | None, str | None]:
 
 def _error(handle: Observability, ops: OpsSettings, event_id: str | None) -> Sent:
     if event_id is None:
-        return Sent("error", False, "a hook dropped it; see the counters at /observability")
+        return Sent("error", False, in_words(Fate.FILTERED))
     ask = getattr(handle.transport, "outcome", None)
     try:
         outcome = ask(event_id).result(timeout=0.1) if ask else None
     except NoAnswerError:
         outcome = None
     if outcome is None:
-        return Sent("error", None, "no answer in time", event_id)
+        return Sent("error", None, NO_ANSWER, event_id)
     link = issue_url(handle.settings, event_id)
     if link is None and ops.org:
         link = f"{ops.api_url(handle.settings.dsn)}/organizations/{quote(ops.org)}/issues/?query={event_id}"
-    return Sent("error", outcome.accepted, outcome.reason, event_id, link)
+    reason = in_words(outcome.reason) if outcome.accepted is not None else _waiting(outcome.reason)
+    return Sent("error", outcome.accepted, reason, event_id, link if outcome.accepted else None)
+
+
+def _waiting(reason: str) -> str:
+    """Word why there is no verdict yet; after this command nothing is left that would try again."""
+    if reason == Fate.NETWORK_ERROR:
+        return "Sentry could not be reached. Nothing of this test is kept: run it again."
+    if reason.startswith("HTTP "):
+        return f"Sentry answered {reason}. Nothing of this test is kept: run it again."
+    return in_words(reason)
 
 
 def _counted(handle: Observability, kind: str, found_by: str | None, link: str | None) -> Sent:
@@ -114,10 +147,10 @@ def _counted(handle: Observability, kind: str, found_by: str | None, link: str |
         for fate, count in counters.get(category, {}).items():
             fates[str(fate)] = fates.get(str(fate), 0) + count
     if fates.get(Fate.ACCEPTED):
-        return Sent(kind, True, "accepted", found_by, link)
+        return Sent(kind, True, in_words(Fate.ACCEPTED), found_by, link)
     if fates:
-        return Sent(kind, False, ", ".join(sorted(fates)), found_by)
-    return Sent(kind, None, "no answer in time", found_by)
+        return Sent(kind, False, " ".join(map(in_words, sorted(fates))), found_by)
+    return Sent(kind, None, NO_ANSWER, found_by)
 
 
 def _trace_link(settings: ObservabilitySettings, ops: OpsSettings, trace_id: str | None) -> str | None:

@@ -205,6 +205,30 @@ def test_send_test_says_what_sentry_refused(sentry: FakeSentryApi, tmp_path: Pat
     done = in_a_process(tmp_path, "send-test", "--wait", "3", SENTRY_DSN=sentry.dsn)
     assert done.returncode == 1
     assert "accepted" not in done.stdout
+    assert "error       refused   Sentry refused it for good" in done.stdout
+
+
+def test_send_test_sends_while_sentry_is_off_and_leaves_out_metrics_that_are_off(
+    sentry: FakeSentryApi, tmp_path: Path
+) -> None:
+    off = {"SENTRY_ENABLED": "false", "SENTRY_ENABLE_METRICS": "false"}
+    done = in_a_process(tmp_path, "send-test", SENTRY_DSN=sentry.dsn, **off)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "metric      off       SENTRY_ENABLE_METRICS is false." in done.stdout
+    assert done.stdout.count("accepted") == 3
+
+
+def test_send_test_promises_nothing_while_sentry_is_down(tmp_path: Path) -> None:
+    dsn = f"http://{PUBLIC_KEY}@127.0.0.1:1/1"
+    done = in_a_process(tmp_path, "send-test", "--wait", "1", SENTRY_DSN=dsn)
+    assert done.returncode == 1
+    assert "Sentry could not be reached. Nothing of this test is kept" in done.stdout
+    assert "sent later" not in done.stdout + done.stderr
+
+
+def test_send_test_says_what_is_wrong_with_the_dsn_even_while_sentry_is_off(tmp_path: Path) -> None:
+    done = in_a_process(tmp_path, "send-test", SENTRY_DSN="garbage", SENTRY_ENABLED="false")
+    assert (done.returncode, "SENTRY_DSN is not a DSN" in done.stderr) == (2, True)
 
 
 def test_send_test_without_a_dsn_is_wrong_use(tmp_path: Path) -> None:
