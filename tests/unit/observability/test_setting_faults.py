@@ -64,10 +64,12 @@ def test_what_can_work_is_taken_as_it_is(name: str, value: str) -> None:
     assert found == (value if isinstance(found, str) else tuple(value.split(",")))
 
 
-def test_a_tilde_in_the_spool_folder_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/somebody")
+def test_a_tilde_in_the_spool_folder_is_the_users_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SENTRY_SPOOL_DIR", "~/spool")
-    assert ObservabilitySettings().spool_dir == Path("/home/somebody/spool")
+    assert ObservabilitySettings().spool_dir == tmp_path / "spool"
 
 
 def test_a_wrong_rule_for_scrubbing_is_said_in_a_sentence() -> None:
