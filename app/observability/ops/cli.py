@@ -150,10 +150,12 @@ def railway_migrate(
 ) -> None:
     """Print the deployment of railway.json in the format that follows it. Changes nothing.
 
-    Run inside `railway run`, it knows project, service, repository and volume, and of the variables that are set the
-    names (never the values) of these: SENTRY_*, DATABASE_URL, those in the .env.example beside railway.json, and
-    Railway's own switches such as RAILWAY_DEPLOYMENT_DRAINING_SECONDS. Railway removes what the file leaves out: name
-    every other variable of the service with --variable.
+    Run it inside `railway run`: it then knows project, service, repository and
+    volume, and keeps the variables that are set (their names, never their
+    values): SENTRY_*, DATABASE_URL, those in the .env.example beside
+    railway.json, and Railway's own switches such as
+    RAILWAY_DEPLOYMENT_DRAINING_SECONDS. Railway removes what the file leaves
+    out: name every other variable of the service with --variable.
     """
     if language not in ("ts", "py"):
         raise typer.BadParameter("must be ts or py", param_hint="--lang")

@@ -97,6 +97,12 @@ def test_a_spool_folder_that_can_not_even_be_looked_at_is_a_finding(tmp_path: Pa
     assert "spool.read-only" in codes(done)
 
 
+def test_a_proxy_that_is_none_is_a_finding(tmp_path: Path) -> None:
+    environ = {"SENTRY_ENABLED": "true", "SENTRY_DSN": DSN, "HTTPS_PROXY": "ftp://proxy.invalid"}
+    done = ops_command("check", "--root", str(tmp_path), "--json", **environ)
+    assert "sentry.unreachable" in codes(done)
+
+
 def test_a_check_that_fails_is_a_finding_and_the_others_are_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,12 +38,12 @@ def ingest(at: Surroundings) -> Iterator[Finding]:
     headers = {"X-Sentry-Auth": auth, "Content-Type": "application/x-sentry-envelope"}
     try:
         answer = httpx.post(url, content=body.encode(), headers=headers, timeout=TIMEOUT_S)
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as failure:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as failure:  # the latter for a wrong HTTPS_PROXY
         yield error(
             "sentry.unreachable",
             f"{host} can't be reached ({type(failure).__name__}).",
             "Events wait in the spool and are lost when it is full.",
-            "Check the host in SENTRY_DSN, and that this machine may open connections to it.",
+            "Check the host in SENTRY_DSN and HTTPS_PROXY, and that this machine may open connections to it.",
         )
         return
     at.facts["sentry"] = f"{host} answered {answer.status_code}"
