@@ -7,7 +7,12 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from app.observability import ObservabilitySettings, init_sentry, report_feedback
+from app.observability import (
+    ObservabilityConfigError,
+    ObservabilitySettings,
+    init_sentry,
+    report_feedback,
+)
 from app.observability.access import IN_ALL, PER_ADDRESS
 from app.observability.feedback import (
     DIALOG_PATH,
@@ -152,7 +157,9 @@ async def test_a_post_comes_from_our_pages_an_allowed_origin_or_no_browser(
 
 
 async def test_the_null_origin_cannot_be_allowed() -> None:
-    observed = Observed(feedback_origins=("null",))
+    with pytest.raises(ObservabilityConfigError, match="SENTRY_FEEDBACK_ORIGINS"):
+        Observed(feedback_origins=("null",))
+    observed = Observed(feedback_origins=(FRONT_END,))
     answer = await observed.post(FORM_PATH, data=FORM, headers={"origin": "null"})
     assert answer.status_code == 403
 
