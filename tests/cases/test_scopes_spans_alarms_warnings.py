@@ -118,7 +118,7 @@ async def test_receiving_and_sending_a_message_is_no_span() -> None:
     [("error", {"monthly_errors": 50}), ("span", {"monthly_errors": 0, "monthly_spans": 100})],
 )
 async def test_a_month_that_runs_out_of_budget_says_so_at_80_and_at_100_percent(
-    category: str, budgets: dict[str, Any]
+    category: str, budgets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 95, with real requests through a month of four hours a step."""
     clock = FakeClock(MID_MONTH - 14 * DAY_S)
@@ -126,6 +126,7 @@ async def test_a_month_that_runs_out_of_budget_says_so_at_80_and_at_100_percent(
     folding = observed.handle.folding
     assert folding is not None
     folding.budget = Budget(clock=clock, **budgets)
+    monkeypatch.setattr(folding, "span_rate", lambda rate: rate)  # or the month would last, as it should
 
     @observed.app.get("/fail/{number}")
     async def fail(number: int) -> None:

@@ -183,9 +183,10 @@ async def test_a_worker_outside_the_lifespan_does_not_stick_once_we_serve() -> N
         raise KeyError("lost")
 
     await observed.get("/anonymous")
-    identify_user(id="job-owner-9", tier="enterprise")
-    sentry_sdk.set_tag("job", "nine")
-    await observed.get("/anonymous")
+    with sentry_sdk.isolation_scope():
+        identify_user(id="job-owner-9", tier="enterprise")
+        sentry_sdk.set_tag("job", "nine")
+        await observed.get("/anonymous")
     for event in observed.events:
         assert (who(event), "job" in event["tags"]) == ((None, None), False)
 
