@@ -75,7 +75,8 @@ def test_in_the_morning_every_kind_is_there_with_its_true_count_and_the_quota_is
     assert sum(issues.values()) < 60, issues  # of 5,000 a month
     assert not any("wp-login" in json.dumps(event) for event in events.values())
     assert {metric["name"] for metric in metrics} >= {"auth.refused"}
-    ledger = json.loads((tmp_path / "spool" / "budget.json").read_text())["ledger"]
+    (state,) = (tmp_path / "spool").glob("state-*/budget.json")
+    ledger = json.loads(state.read_text())["ledger"]
     assert sum(ledger["gone"][pool] for pool in ("new", "steady", "final")) < 100
     assert list((tmp_path / "spool").rglob("*.envelope")) == []
 
