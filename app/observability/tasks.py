@@ -64,10 +64,10 @@ class TaskWatch:
         """Report what the loop reports, in the context of the task it belongs to, and let it be logged as before."""
         error = context.get("exception")
         _, creator = self._failed.pop(id(error), (None, None))
-        if creator is None:  # a callback of `call_soon` or `call_later`; uvloop does not show its context
-            creator = getattr(context.get("handle"), "_context", None)
         if creator is None and sys.version_info < (3, 12):
-            creator = contextvars.Context()  # that of whatever happened to run now would be somebody else's
+            # newer loops call this in the context it belongs to; here it is that of whatever happened to run now,
+            # and of a callback of `call_soon` or `call_later` its own, which uvloop does not show
+            creator = getattr(context.get("handle"), "_context", None) or contextvars.Context()
         if creator is None:
             self._handle(loop, context, error)
         else:

@@ -9,6 +9,7 @@ import http.cookies
 import inspect
 import pwd
 import sqlite3
+import sys
 import types
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
@@ -89,8 +90,11 @@ class Lookup(Mapping[str, str]):
 
 def row() -> Any:
     """A database row, whose text is that of a tuple."""
-    with create_engine("sqlite://").connect() as connection:
-        return connection.execute(text("SELECT 'ada' AS user, :it AS password"), {"it": SECRET}).one()
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT 'ada' AS user, :it AS password"), {"it": SECRET}).one()
+    engine.dispose()
+    return found
 
 
 def sqlite_row() -> Any:
@@ -166,7 +170,9 @@ VALUES: dict[str, Callable[[], Any]] = {
     "bytes": lambda: f"password={SECRET}".encode(),
     "byte array": lambda: bytearray(f"password={SECRET}".encode()),
     "view of bytes": lambda: memoryview(f"password={SECRET}".encode()),
-    "array of characters": lambda: array.array("u", f"password={SECRET}"),
+    "array of characters": lambda: array.array(
+        "w" if sys.version_info >= (3, 13) else "u", f"password={SECRET}"
+    ),
     "pair of bytes": lambda: [(b"authorization", SECRET.encode())],
     "exception": lambda: ValueError(f"password={SECRET}"),
     "exception with two arguments": lambda: KeyError("password", SECRET),
