@@ -74,7 +74,11 @@ def test_a_span_is_described_by_the_fields_of_its_own_json() -> None:
 
 def test_a_feature_flag_and_a_measurement_are_on_the_span_that_goes_out() -> None:
     observed = Observed(traces_sample_rate=1.0)
-    with operation("shop.order", name="Order"), sentry_sdk.start_span(op="c", name="d") as span:
+    with (
+        sentry_sdk.isolation_scope(),
+        operation("shop.order", name="Order"),
+        sentry_sdk.start_span(op="c", name="d") as span,
+    ):
         add_feature_flag("new-checkout", True)
         span.set_data("rows", 5)
         with pytest.warns(DeprecationWarning, match="set_measurement"):
